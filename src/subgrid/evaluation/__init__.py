@@ -1,0 +1,1 @@
+"""How good a prediction is: contributions of samples -> sums that add -> scores that are functions of sums."""

@@ -1,0 +1,228 @@
+"""Layers that a level network is made of; every tensor is (batch, level, channel), channels next to each other.
+
+Products (linear layers, attention) run in the precision that autocast says. What follows a product is computed in
+float32 and, where it only feeds the next product, handed on in that product's own precision; the residual stream,
+LayerNorm, batch moments and softmax stay in float32.
+
+Initial values are Keras's: kernels Glorot-uniform, U(+-sqrt(6 / (fan in + fan out))), biases 0.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from subgrid.model.convolution import convolve_levels
+
+_LAYER_NORM_EPSILON = 1e-6  # the winner's
+_BATCH_NORM_EPSILON = 1e-3  # Keras's default
+_BATCH_NORM_MOMENTUM = 0.05  # share of the new batch: 1 - 0.95 of Keras
+_GATE_KERNEL = 5  # neighbouring channels that one channel's gate sees
+_EXPANSION = 4  # channels of a gated layer before the gate, in widths
+
+
+@dataclass(frozen=True)
+class BlockSettings:
+    """Sizes of one pair of blocks: channels, attention heads, levels of the convolution, initial scale of branches."""
+
+    width: int
+    heads: int
+    kernel: int
+    scale_init: Literal["glorot", "one"]
+
+
+class Dense(nn.Linear):
+    """A linear layer with Keras's initial values: Glorot-uniform kernel (in ``parts`` along the outputs), bias 0."""
+
+    def __init__(self, inputs: int, outputs: int, bias: bool = True, parts: int = 1) -> None:
+        super().__init__(inputs, outputs, bias=bias)
+        for kernel in self.weight.data.chunk(parts):
+            nn.init.xavier_uniform_(kernel)
+        if bias:
+            nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.bias is None or not torch.compiler.is_compiling():
+            return super().forward(x)
+        product = functional.linear(
+            x, self.weight
+        )  # a bias inside the product costs one more pass over memory than a fused one
+        return product + self.bias.to(product.dtype)
+
+
+def layer_norm(width: int) -> nn.LayerNorm:
+    """LayerNorm over channels with epsilon 1e-6."""
+    return nn.LayerNorm(width, eps=_LAYER_NORM_EPSILON)
+
+
+def swiglu(x: Tensor) -> Tensor:
+    """p * swish(g) of the two halves (p, g) of the channels: (..., 2 n) -> (..., n)."""
+    value, gate = x.chunk(2, dim=-1)
+    return value * functional.silu(gate)
+
+
+class ScaleBias(nn.Module):
+    """x * scale + bias with one scale and bias a channel; float32 out."""
+
+    def __init__(self, width: int, scale_init: Literal["glorot", "one"]) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width))
+        if scale_init == "glorot":
+            bound = math.sqrt(3 / width)  # fans of a vector are both its length in Keras
+            nn.init.uniform_(self.scale, -bound, bound)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale + self.bias
+
+
+class LevelConvolution(nn.Module):
+    """Depthwise convolution over levels, odd kernel, zero padding, no bias; weight (kernel, channel)."""
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(kernel, channels))
+        bound = math.sqrt(6 / (kernel * (channels + 1)))  # Keras counts fans kernel * channels and kernel
+        nn.init.uniform_(self.weight, -bound, bound)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return convolve_levels(x, self.weight)
+
+
+class BatchNorm(nn.Module):
+    """Normalise each channel by its moments over (batch, level); running moments serve outside training.
+
+    The variance is the population's in both (as in Keras for sequences). ``moments`` is the one place that looks
+    across the batch: processes that share a batch average there.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance of each channel over (batch, level), float32."""
+        mean = x.mean(dim=(0, 1))
+        return mean, (x - mean).square().mean(dim=(0, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.float()
+        if self.training:
+            mean, variance = self.moments(x)
+            with torch.no_grad():
+                self.running_mean.lerp_(mean, _BATCH_NORM_MOMENTUM)
+                self.running_var.lerp_(variance, _BATCH_NORM_MOMENTUM)
+        else:
+            mean, variance = self.running_mean, self.running_var
+        return (x - mean) * (self.weight * torch.rsqrt(variance + _BATCH_NORM_EPSILON)) + self.bias
+
+
+class ChannelGate(nn.Module):
+    """Efficient channel attention: a gate a channel from the level means of the channel and its four neighbours.
+
+    x * sigmoid(convolution over channels of (mean over levels of x)), kernel 5, zero padding, no bias.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(_GATE_KERNEL))
+        bound = math.sqrt(6 / (2 * _GATE_KERNEL))
+        nn.init.uniform_(self.weight, -bound, bound)
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels = x.shape[-1]
+        pooled = functional.pad(x.mean(dim=1), (_GATE_KERNEL // 2, _GATE_KERNEL // 2))  # (batch, channel + 4)
+        gate = torch.stack([self.weight[j] * pooled[:, j : j + channels] for j in range(_GATE_KERNEL)]).sum(dim=0)
+        return x * torch.sigmoid(gate).unsqueeze(1)
+
+
+class FeedForward(nn.Module):
+    """width -> 4 width, gated to 2 width, -> width, ScaleBias; float32 out."""
+
+    def __init__(self, settings: BlockSettings) -> None:
+        super().__init__()
+        self.expand = Dense(settings.width, _EXPANSION * settings.width)
+        self.project = Dense(_EXPANSION * settings.width // 2, settings.width)
+        self.scale = ScaleBias(settings.width, settings.scale_init)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.scale(self.project(swiglu(self.expand(x))))
+
+
+class ConvBlock(nn.Module):
+    """Gated expansion, convolution over levels, batch norm, swish, channel gate, projection; then a feed-forward.
+
+    x <- x + branch(x), without a norm; then x <- LayerNorm(x + feed-forward(x)).
+    """
+
+    def __init__(self, settings: BlockSettings) -> None:
+        super().__init__()
+        inner = _EXPANSION * settings.width // 2
+        self.expand = Dense(settings.width, 2 * inner)
+        self.convolution = LevelConvolution(inner, settings.kernel)
+        self.batch_norm = BatchNorm(inner)
+        self.gate = ChannelGate()
+        self.project = Dense(inner, settings.width)
+        self.scale = ScaleBias(settings.width, settings.scale_init)
+        self.feed_forward = FeedForward(settings)
+        self.norm = layer_norm(settings.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.convolution(swiglu(self.expand(x)))
+        h = self.gate(functional.silu(self.batch_norm(h))).to(h.dtype)
+        x = x + self.scale(self.project(h))
+        return self.norm(x + self.feed_forward(x))
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention of all levels to all levels, scale 1/sqrt(width / heads), no mask, no dropout."""
+
+    def __init__(self, settings: BlockSettings) -> None:
+        super().__init__()
+        self.heads = settings.heads
+        self.project_in = Dense(settings.width, 3 * settings.width, parts=3)  # query, key, value
+        self.project_out = Dense(settings.width, settings.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, levels, width = x.shape
+        split = self.project_in(x).view(batch, levels, 3, self.heads, width // self.heads)
+        query, key, value = split.permute(2, 0, 3, 1, 4)  # each (batch, head, level, width / heads)
+        mixed = _attend(query, key, value).transpose(1, 2).reshape(batch, levels, width)
+        return self.project_out(mixed)
+
+
+def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """softmax(query key^T / sqrt(size)) value over (batch, head, level, size).
+
+    On CPUs torch's fused attention has a slow backward pass in bfloat16 for as few levels as a column has.
+    """
+    if query.device.type != "cpu":
+        return functional.scaled_dot_product_attention(query, key, value)
+    scores = query @ key.transpose(-2, -1)
+    weights = torch.softmax(scores.float() / math.sqrt(query.shape[-1]), dim=-1)
+    return weights.to(value.dtype) @ value
+
+
+class AttentionBlock(nn.Module):
+    """x <- LayerNorm(x + ScaleBias(attention(x))), then x <- LayerNorm(x + feed-forward(x))."""
+
+    def __init__(self, settings: BlockSettings) -> None:
+        super().__init__()
+        self.attention = SelfAttention(settings)
+        self.scale = ScaleBias(settings.width, settings.scale_init)
+        self.attention_norm = layer_norm(settings.width)
+        self.feed_forward = FeedForward(settings)
+        self.norm = layer_norm(settings.width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.attention_norm(x + self.scale(self.attention(x)))
+        return self.norm(x + self.feed_forward(x))

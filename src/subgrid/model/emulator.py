@@ -1,0 +1,104 @@
+"""The emulator: encoder, network and target transform as one module, from stored inputs to physical targets."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from subgrid.model.registry import ModelSettings, ModelShape, Outputs, build
+from subgrid.representation import Encoder, RepresentationSettings, TargetTransform
+from subgrid.schema.variables import LEVELS
+from subgrid.statistics.table import Table
+
+SPACE_TIME_OUTPUTS = 6
+"""Auxiliary outputs on where and when a column is."""
+
+
+@dataclass(frozen=True)
+class EmulatorSettings:
+    """All that, with a table of statistics, decides the shape of an emulator.
+
+    Attributes:
+        representation: what the network sees.
+        model: the network.
+        space_time: six auxiliary outputs after the targets.
+        confidence: a second head that estimates absolute errors.
+    """
+
+    representation: RepresentationSettings
+    model: ModelSettings
+    space_time: bool = False
+    confidence: bool = False
+
+
+class Prediction(NamedTuple):
+    """Targets of a batch of columns.
+
+    Attributes:
+        targets: physical units, float64 (batch, target_width).
+        confidence: estimated absolute error of each target in *normalised* units, float32 (batch, target_width), or
+            None. It stays normalised because it compares columns of any scale; times the scale of a column (its
+            standard deviation, by default) it is an error in physical units.
+    """
+
+    targets: Tensor
+    confidence: Tensor | None
+
+
+class Emulator(nn.Module):
+    """Encoder (buffers only), network (the parameters), target transform (buffers only).
+
+    Attributes:
+        encoder: stored or raw inputs (batch, input_width) -> float32 (batch, level, channel).
+        network: float32 (batch, level, channel) -> ``Outputs``.
+        targets: between stored, normalised and physical targets.
+    """
+
+    def __init__(self, encoder: Encoder, network: nn.Module, targets: TargetTransform, width: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.network = network
+        self.targets = targets
+        self.target_width = width
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.network.parameters()).device
+
+    def forward(self, inputs: Tensor, stored: bool = True) -> Outputs:
+        """Normalised outputs, (batch, targets + auxiliary), of inputs (batch, input_width) in stored or raw units."""
+        with torch.no_grad():
+            encoded = self.encoder(inputs, stored)
+        return self.network(encoded)
+
+    @torch.no_grad()
+    def predict(self, inputs: Tensor, stored: bool = True) -> Prediction:
+        """Targets in physical units from inputs in stored (or raw) units, (batch, input_width), on any device.
+
+        Columns that were not trained (masked or constant) get the mean of the training split.
+        """
+        outputs = self(inputs.to(self.device), stored)
+        confidence = outputs.confidence
+        return Prediction(
+            self.targets.physical(outputs.prediction[:, : self.target_width]),
+            None if confidence is None else confidence[:, : self.target_width].float(),
+        )
+
+
+def build_emulator(settings: EmulatorSettings, table: Table) -> Emulator:
+    """An emulator with fresh weights, drawn from torch's global generator, in float32 on the CPU."""
+    encoder = Encoder(table, settings.representation)
+    shape = ModelShape(
+        levels=LEVELS,
+        profile_channels=encoder.shape.profile_channels,
+        scalar_channels=encoder.shape.scalar_channels,
+        profiles=sum(item.levels == LEVELS for item in table.variables.targets),
+        scalars=sum(item.levels == 1 for item in table.variables.targets),
+        auxiliary=SPACE_TIME_OUTPUTS if settings.space_time else 0,
+        confidence=settings.confidence,
+    )
+    network = build(settings.model, shape)
+    transform = TargetTransform(table, settings.representation)
+    return Emulator(encoder, network, transform, table.variables.target_width)

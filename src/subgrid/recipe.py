@@ -1,0 +1,252 @@
+"""The recipe: one YAML file whose top-level keys are the rooms, ``seed`` and ``out``; read strictly.
+
+An unknown key is an error that names the key, the file and what it may have meant. ``--set training.rows=100000``
+replaces one value; the value is read as YAML. ``Recipe.to_yaml`` writes the resolved recipe, which reads back equal.
+
+YAML is read by its version 1.2: ``0008-02-01`` stays text (no date), ``0010`` too (no octal 8), ``1e-3`` is a number.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, field_validator
+
+from subgrid.errors import SettingsError
+from subgrid.model.registry import ModelSettings
+from subgrid.representation.settings import RepresentationSettings
+from subgrid.training.settings import TrainingSettings
+
+_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def parse_size(text: str | int) -> int:
+    """Bytes of ``64MB``, ``1.5 GB``, ``32MiB`` or a plain number; raises SettingsError for anything else."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]I?B|)", str(text).strip().upper())
+    size = int(float(match[1]) * _UNITS[match[2]]) if match else 0
+    if size < 1:
+        raise SettingsError(f"expected a size such as 64MB, 1GB or 32MiB, found {text!r}")
+    return size
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SyntheticSettings(_Settings):
+    """The made-up climate that is run when ``source.location`` is ``synthetic``.
+
+    Attributes:
+        steps: pairs of files to write.
+        columns: of the quasi-uniform grid.
+        grid: a grid file to use instead.
+    """
+
+    steps: PositiveInt = 60
+    columns: PositiveInt = 384
+    grid: str | None = None
+
+
+class SourceSettings(_Settings):
+    """Where raw steps come from and which of them are taken.
+
+    Attributes:
+        location: a folder or fsspec URL laid out like ClimSim's repositories, or ``synthetic``.
+        validation: the split, such as ``every=5``; none trains on every step.
+        start, end: first and last instant, month or year (``0001-02``), both included.
+        stride: every n-th step between them.
+        grid: the grid file; default the one ``*_grid-info.nc`` in the location.
+        plan: a plan file: used if it exists, written first if not.
+        synthetic: the made-up climate.
+    """
+
+    location: str = "synthetic"
+    validation: str | None = None
+    start: str | None = None
+    end: str | None = None
+    stride: PositiveInt = 1
+    grid: str | None = None
+    plan: str | None = None
+    synthetic: SyntheticSettings = SyntheticSettings()
+
+
+class RecordsSettings(_Settings):
+    """How the data set is built.
+
+    Attributes:
+        variables: the variable set.
+        shard_size: about how large a shard is, as in ``64MB``.
+        float64: store rows in float64 instead of float32.
+        workers: local processes that build; 1 builds in this one.
+    """
+
+    variables: str = "kaggle"
+    shard_size: str = "64MB"
+    float64: bool = False
+    workers: PositiveInt = 1
+
+    @field_validator("shard_size", mode="before")
+    @classmethod
+    def _size(cls, value: Any) -> str:
+        parse_size(value)
+        return str(value)
+
+    @property
+    def shard_bytes(self) -> int:
+        """``shard_size`` in bytes."""
+        return parse_size(self.shard_size)
+
+
+class PredictionSettings(_Settings):
+    """What ``subgrid run`` predicts with the trained network.
+
+    Attributes:
+        checkpoint: ``latest`` or ``best``.
+        split: of the data set; the training split where there is no validation.
+        batch: rows predicted at once.
+    """
+
+    checkpoint: Literal["latest", "best"] = "latest"
+    split: Literal["validation", "training"] = "validation"
+    batch: PositiveInt = 512
+
+
+class Recipe(_Settings):
+    """All settings of an experiment; every room has its own key."""
+
+    source: SourceSettings = SourceSettings()
+    records: RecordsSettings = RecordsSettings()
+    representation: RepresentationSettings = Field(default_factory=RepresentationSettings)
+    model: ModelSettings = ModelSettings()
+    training: TrainingSettings = TrainingSettings()
+    prediction: PredictionSettings = PredictionSettings()
+    seed: NonNegativeInt = 0
+    out: str = "out"
+
+    def to_yaml(self) -> str:
+        """The resolved recipe: every key with its value, in the order of the rooms."""
+        return yaml.dump(self.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and replace single values.
+
+    Args:
+        path: a YAML file.
+        overrides: ``a.b=value`` each, applied in order.
+
+    Raises:
+        SettingsError: no such file, not YAML, an unknown or doubled key, a value that does not fit.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: the recipe cannot be read ({error})") from error
+    return parse_recipe(text, overrides, str(path))
+
+
+def parse_recipe(text: str, overrides: Sequence[str] = (), where: str = "recipe") -> Recipe:
+    """A recipe from YAML text; as ``load_recipe``, with ``where`` as its name in messages."""
+    tree = _read(text, where)
+    if tree is not None and not isinstance(tree, dict):
+        raise SettingsError(
+            f"{where}: expected keys such as {', '.join(Recipe.model_fields)}, found {str(tree)[:60]!r}"
+        )
+    tree = {key: value for key, value in (tree or {}).items() if value is not None}  # "training:" alone is the default
+    places = {}
+    for override in overrides:
+        name, equals, value = override.partition("=")
+        if not equals or not name:
+            raise SettingsError(f"--set {override}: expected KEY=VALUE, as in training.rows=100000")
+        places[name] = f"--set {override}"
+        _put(tree, name.split("."), _read(value, places[name]), places[name])
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(item, where, places) for item in error.errors())) from error
+
+
+def _put(tree: dict[str, Any], path: Sequence[str], value: Any, where: str) -> None:
+    for depth, key in enumerate(path[:-1]):
+        if tree.get(key) is None:
+            tree[key] = {}
+        tree = tree[key]
+        if not isinstance(tree, dict):
+            raise SettingsError(f"{where}: {'.'.join(path[: depth + 1])} is a value and has no keys")
+    tree[path[-1]] = value
+
+
+def _explain(item: Mapping[str, Any], where: str, places: Mapping[str, str]) -> str:
+    name = ".".join(str(part) for part in item["loc"])
+    touched = (place for key, place in places.items() if f"{name}.".startswith(f"{key}.") or key.startswith(f"{name}."))
+    where = next(touched, where)
+    if item["type"] != "extra_forbidden":
+        # A check over several keys belongs to the room that holds them, and names them itself.
+        message = str(item["msg"]).removeprefix("Value error, ")
+        found = "" if isinstance(item["input"], dict | BaseModel) else f", found {item['input']!r}"
+        return f"{where}: {name}: {message}{found}"
+    return f"{where}: unknown key {name!r}; {_near(name)}"
+
+
+def _near(name: str) -> str:
+    """What an unknown key may have meant: a like key of its room, or the same key of another room."""
+    known = list(known_keys(Recipe))
+    room, _, last = name.rpartition(".")
+    names = {key: key.rpartition(".")[2] for key in known}
+    here = [key for key in known if key.rpartition(".")[0] == room]
+    near = [key for key in here if get_close_matches(last, [names[key]], cutoff=0.6)]
+    near += [key for key in known if names[key] == last and key not in near]
+    near = near or [key for key in known if get_close_matches(last, [names[key]], cutoff=0.75)]
+    return f"did you mean {' or '.join(near)}?" if near else f"known keys there: {', '.join(here or known)}"
+
+
+def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Dotted names of all keys of a settings class, rooms before what they hold."""
+    for key, item in model.model_fields.items():
+        yield f"{prefix}{key}"
+        if isinstance(item.annotation, type) and issubclass(item.annotation, BaseModel):
+            yield from known_keys(item.annotation, f"{prefix}{key}.")
+
+
+_OWN_TAGS = ("int", "float", "timestamp")
+_TEXT_RESOLVERS = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in _OWN_TAGS]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what ``_Loader`` reads back."""
+
+    yaml_implicit_resolvers = {first: list(found) for first, found in _TEXT_RESOLVERS.items()}
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML with the numbers of version 1.2, without dates, and with an eye on doubled keys."""
+
+    yaml_implicit_resolvers = {first: list(found) for first, found in _TEXT_RESOLVERS.items()}
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if doubled := [key for place, key in enumerate(keys) if key in keys[:place]]:
+            raise yaml.constructor.ConstructorError(None, None, f"key {doubled[0]!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]*)$")
+_NUMBER = re.compile(
+    r"[-+]?(\.[0-9]+|(0|[1-9][0-9_]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$"
+)
+for _dialect in (_Loader, _Dumper):
+    _dialect.add_implicit_resolver("tag:yaml.org,2002:int", _INTEGER, list("-+0123456789"))
+    _dialect.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+.0123456789"))
+
+
+def _read(text: str, where: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{where}: not YAML: {' '.join(str(error).split())}") from error

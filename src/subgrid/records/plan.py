@@ -1,0 +1,173 @@
+"""What a build will do: the sorted steps of each split, and the groups that they are cut into.
+
+A plan is made once, from what a source lists, and can be carried elsewhere as a small file. Group g of G takes the
+steps g, g+G, g+2G ... of one split, so every group spans the whole period: a step is one instant, and a shuffle over
+neighbouring steps is no shuffle. G follows from the rows and the shard size alone.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from subgrid.errors import DatasetError, SettingsError
+from subgrid.records.order import spread
+from subgrid.records.splits import SPLITS, TRAINING, VALIDATION, SplitRule
+from subgrid.source.steps import Step, time_of
+
+FORMAT = "subgrid-plan/1"
+_PARTS = 32  # from this many groups on, their number is a multiple of it: 32 parts then need whole groups each
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps by split.
+
+    Attributes:
+        training, validation: labels of the steps, sorted.
+        split: the rule that assigned them, as written.
+        validation_rows: rows drawn from the training steps for validation, 0 for splits by step.
+        skipped: labels of listed steps without an ``mlo``; they take no place.
+    """
+
+    training: tuple[str, ...]
+    validation: tuple[str, ...]
+    split: str = ""
+    validation_rows: int = 0
+    skipped: tuple[str, ...] = ()
+
+    def steps(self, split: str) -> tuple[str, ...]:
+        """Labels of the steps that a split's groups are cut from."""
+        return self.training if split == TRAINING else self.validation
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of steps and splits; what was skipped does not count, it takes no place."""
+        parts = (self.training, self.validation, self.split.partition("=")[0], self.validation_rows)
+        return sha256(json.dumps(parts).encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a plan file."""
+        return {
+            "format": FORMAT,
+            "split": self.split,
+            "validation_rows": self.validation_rows,
+            "steps": {TRAINING: list(self.training), VALIDATION: list(self.validation)},
+            "skipped": list(self.skipped),
+        }
+
+    @classmethod
+    def from_json(cls, data: Any, where: str) -> "Plan":
+        """The inverse of ``to_json``; raises DatasetError for anything else, naming ``where``."""
+        try:
+            if data["format"] != FORMAT:
+                raise DatasetError(f"{where}: expected a plan of format {FORMAT}, found {data['format']!r}")
+            steps = {split: tuple(str(label) for label in data["steps"][split]) for split in SPLITS}
+            plan = cls(
+                steps[TRAINING], steps[VALIDATION], data["split"], int(data["validation_rows"]), tuple(data["skipped"])
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise DatasetError(f"{where}: not a plan file ({type(error).__name__}: {error})") from error
+        for labels in (plan.training, plan.validation):
+            if list(labels) != sorted(set(labels), key=time_of):
+                raise DatasetError(f"{where}: the steps of a split must be sorted and each stand once")
+        return plan
+
+
+def make_plan(steps: Sequence[Step], rule: SplitRule, columns: int) -> Plan:
+    """Plan all complete steps (already chosen, sorted by time) of a grid of ``columns`` columns."""
+    complete = [step for step in steps if step.mlo is not None]
+    skipped = tuple(step.label for step in steps if step.mlo is None)
+    splits = rule.assign(complete)
+    chosen = {
+        split: tuple(step.label for step, found in zip(complete, splits, strict=True) if found == split)
+        for split in SPLITS
+    }
+    if not chosen[TRAINING]:
+        raise SettingsError(
+            f"no step is left for training: {len(steps)} steps chosen, {len(skipped)} without an mlo file, "
+            f"{len(chosen[VALIDATION])} for validation by {rule.text or 'no rule'!r}"
+        )
+    if rule.rows >= len(chosen[TRAINING]) * columns:
+        raise SettingsError(
+            f"validation split {rule.text!r} takes all of the {len(chosen[TRAINING]) * columns} rows there are"
+        )
+    return Plan(chosen[TRAINING], chosen[VALIDATION], rule.text, rule.rows, skipped)
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan file; raises DatasetError for anything else."""
+    try:
+        return Plan.from_json(json.loads(path.read_text()), str(path))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path}: not a plan file ({error})") from error
+
+
+@dataclass(frozen=True)
+class Group:
+    """Steps whose rows are permuted together and become one shard (two where rows are drawn for validation).
+
+    Attributes:
+        split: the split its steps are from.
+        index: its number, from 0 within its split.
+        steps: labels of its steps, sorted.
+        drawn: validation rows to draw from each step, all 0 but for the rule ``rows=``.
+    """
+
+    split: str
+    index: int
+    steps: tuple[str, ...]
+    drawn: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """What its files are called."""
+        return f"{self.split}-{self.index:05d}"
+
+
+def group_count(steps: int, columns: int, stride: int, shard_size: int) -> int:
+    """G: groups for that many steps of ``columns`` rows of ``stride`` bytes in shards of about ``shard_size`` bytes.
+
+    A multiple of 32 from 32 on; never more than there are steps.
+    """
+    wanted = min(steps, -(-steps * columns * stride // shard_size))
+    if wanted < _PARTS:
+        return wanted
+    return min(-(-wanted // _PARTS), steps // _PARTS) * _PARTS
+
+
+def make_groups(plan: Plan, columns: int, stride: int, shard_size: int) -> list[Group]:
+    """All groups of a plan, training before validation."""
+    groups = []
+    for split in SPLITS:
+        steps = plan.steps(split)
+        drawn = [spread(plan.validation_rows if split == TRAINING else 0, len(steps), i) for i in range(len(steps))]
+        count = group_count(len(steps), columns, stride, shard_size)
+        groups += [Group(split, g, steps[g::count], tuple(drawn[g::count])) for g in range(count)]
+    return groups
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of ``count`` parts of a build, ``index`` from 1: the groups g with g mod count = index - 1."""
+
+    index: int = 1
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.index <= self.count:
+            raise SettingsError(f"part {self.index}/{self.count}: expected i/N with i from 1 to N")
+
+    @classmethod
+    def parse(cls, text: str) -> "Part":
+        """Parse ``i/N``."""
+        index, slash, count = text.partition("/")
+        if not (slash and index.isdigit() and count.isdigit()):
+            raise SettingsError(f"part {text!r}: expected i/N, as in 3/32")
+        return cls(int(index), int(count))
+
+    def of(self, groups: Sequence[Group]) -> list[Group]:
+        """The groups of this part."""
+        return [group for group in groups if group.index % self.count == self.index - 1]

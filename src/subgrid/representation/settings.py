@@ -1,0 +1,46 @@
+"""What a recipe says about the representation of inputs and targets."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from subgrid.schema.variables import TABLE
+
+_VANISHING_BUT_ONE = (12, 25)  # the levels whose cloud water is gone in one step, less 26, which networks do learn
+
+
+class RepresentationSettings(BaseModel):
+    """Settings of the encoder and the target transform.
+
+    Attributes:
+        name: ``leap``, the winner's three forms of each profile value with wind speed (``kaggle``: 28 profile and 16
+            scalar channels), or ``per_level``, the per-level form alone (9 and 16).
+        target_scale: ``std`` divides a target by its standard deviation in the table; ``old_weights`` multiplies it by
+            the competition's first weights.
+        masked: targets that are not trained, as variable: [first level, last level], both inclusive; a scalar is
+            [0, 0]. The levels that the competition does not score are never trained and need not stand here. A variable
+            that the variable set lacks masks nothing.
+
+    Raises:
+        pydantic.ValidationError: an unknown key or target variable, levels out of order or outside the variable.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["leap", "per_level"] = "leap"
+    target_scale: Literal["std", "old_weights"] = "std"
+    masked: dict[str, tuple[int, int]] = Field(default_factory=lambda: {"ptend_q0002": _VANISHING_BUT_ONE})
+
+    @field_validator("masked")
+    @classmethod
+    def _known_levels(cls, masked: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+        targets = {name: item for name, item in TABLE.items() if item.role == "target"}
+        for name, (first, last) in masked.items():
+            if name not in targets:
+                raise ValueError(f"unknown target variable {name!r}; known are: {', '.join(targets)}")
+            if not 0 <= first <= last < targets[name].levels:
+                raise ValueError(
+                    f"{name}: expected [first, last] with 0 <= first <= last <= {targets[name].levels - 1}, "
+                    f"found [{first}, {last}]"
+                )
+        return masked

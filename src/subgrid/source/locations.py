@@ -1,0 +1,59 @@
+"""A folder of raw files, local or at any fsspec URL (``gs://``, ``s3://``, ``hf://``, ``https://``)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from subgrid.errors import InputError, MissingExtraError
+
+_EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "s3a": "s3", "hf": "hub"}
+
+
+@dataclass(frozen=True)
+class Location:
+    """A folder to read from. ``names`` are paths relative to it, with forward slashes."""
+
+    url: str
+
+    @property
+    def remote(self) -> bool:
+        """Whether a file system other than the local one is asked."""
+        return "://" in self.url and not self.url.startswith("file://")
+
+    def _open(self) -> tuple[Any, str]:
+        from fsspec.core import url_to_fs
+
+        try:
+            return url_to_fs(self.url)  # type: ignore[no-any-return]
+        except ImportError as error:
+            scheme = self.url.split("://")[0]
+            extra = _EXTRAS.get(scheme)
+            hint = f"pip install 'subgrid[{extra}]'" if extra else "install the file system that fsspec names"
+            raise MissingExtraError(f"{self.url}: reading {scheme}:// needs an optional library; {hint}") from error
+        except ValueError as error:
+            raise InputError(f"{self.url}: not a location that fsspec knows ({error})") from error
+
+    def names(self) -> list[str]:
+        """All files below the folder, sorted; raises InputError when the folder is not there."""
+        system, path = self._open()
+        if not system.exists(path):
+            raise InputError(f"{self.url}: no such folder; expected raw steps laid out like train/0001-02/*.mli.*.nc")
+        start = path.rstrip("/") + "/"
+        return sorted(name.removeprefix(start) for name in system.find(path))
+
+    def read(self, name: str) -> np.ndarray:
+        """The bytes of one file, uint8 (size,); raises FileNotFoundError when it is absent."""
+        if not self.remote:
+            return np.fromfile(self.local(name), dtype=np.uint8)
+        system, path = self._open()
+        return np.frombuffer(system.cat_file(f"{path.rstrip('/')}/{name}"), dtype=np.uint8)
+
+    def local(self, name: str) -> Path:
+        """The path of a file of a local folder."""
+        return Path(self.url.removeprefix("file://")) / name
+
+    def label(self, name: str) -> str:
+        """How a file is called in messages."""
+        return f"{self.url.rstrip('/')}/{name}"

@@ -1,0 +1,1 @@
+"""Moments that add up, and the frozen table of them that other rooms use."""

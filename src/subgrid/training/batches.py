@@ -1,0 +1,71 @@
+"""From a batch of stored rows to what a step needs: encoded inputs, normalised targets, where and when."""
+
+from math import tau
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from subgrid.model.emulator import Emulator
+from subgrid.records.reader import Batch
+from subgrid.schema.grid import Grid
+from subgrid.training.losses import Goal
+
+DAY = 86_400
+YEAR = 365 * DAY
+
+
+class Prepared(NamedTuple):
+    """A batch on the device of the network: encoded inputs, float32 (batch, level, channel), and the goal."""
+
+    inputs: Tensor
+    goal: Goal
+
+
+def space_time(time: np.ndarray, column: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """The six auxiliary targets of each row and whether they are known.
+
+    lat / 90, lon / 180 - 1, sin and cos of the phase of the day, sin and cos of the phase of the year; phases are
+    2 pi x (time mod 86,400 s) / 86,400 s and 2 pi x (time mod 365 d) / 365 d.
+
+    Args:
+        time: seconds since 0001-01-01 without leap years, int64 (row,); -1 where unknown.
+        column: index into the grid, int (row,); -1 where unknown.
+        grid: where the columns stand.
+
+    Returns:
+        float64 (row, 6), 0 where time or column is unknown, and bool (row,).
+    """
+    known = (time >= 0) & (column >= 0)
+    place = np.where(known, column, 0)
+    day, year = tau * (time % DAY) / DAY, tau * (time % YEAR) / YEAR
+    values = [
+        grid.lat[place] / 90.0,
+        grid.lon[place] / 180.0 - 1.0,
+        np.sin(day),
+        np.cos(day),
+        np.sin(year),
+        np.cos(year),
+    ]
+    return np.where(known[:, None], np.stack(values, axis=1), 0.0), known
+
+
+def prepare(batch: Batch, emulator: Emulator, grid: Grid | None) -> Prepared:
+    """Encode inputs and normalise targets of a batch on the emulator's device; space-time goals if a grid is given.
+
+    Nothing here is learnt, and nothing refers to the memory of the batch afterwards.
+    """
+    with torch.no_grad():
+        device = emulator.device
+        inputs = emulator.encoder(torch.from_numpy(batch.inputs).to(device))
+        targets = emulator.targets.normalise(torch.from_numpy(batch.targets).to(device))
+        if grid is None:
+            return Prepared(inputs, Goal(targets))
+        values, known = space_time(batch.time, batch.column, grid)
+        goal = Goal(
+            targets,
+            torch.from_numpy(values).to(device, torch.float32),
+            torch.from_numpy(known).to(device, torch.float32),
+        )
+        return Prepared(inputs, goal)

@@ -1,0 +1,129 @@
+"""Keeping a run: its place, its checkpoints, and how one segment takes over from the one before."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import subgrid
+from subgrid.errors import SubgridError
+from subgrid.training import checkpoint, folder, metrics
+from subgrid.training.learner import Learner
+from subgrid.training.losses import PARTS
+
+METRICS = "metrics.jsonl"
+BEST_BY = "r2_294"
+"""The score that makes a checkpoint the best; without it the latest is."""
+
+
+@dataclass
+class Place:
+    """Where a run stands; with the tensors of a checkpoint this is all that a resumed run starts from.
+
+    Attributes:
+        rows: given out so far.
+        closed: sub-epochs that were scored and saved.
+        sums: parts of the loss (``losses.PARTS``) summed over the steps of the open sub-epoch.
+        seconds: wall time of the run so far.
+        latest, best: names of checkpoints, empty before the first.
+        best_score: what made it the best, None where nothing was scored.
+        scores: of the last validation.
+    """
+
+    rows: int = 0
+    closed: int = 0
+    sums: list[float] = field(default_factory=lambda: [0.0] * len(PARTS))
+    seconds: float = 0.0
+    latest: str = ""
+    best: str = ""
+    best_score: float | None = None
+    scores: dict[str, float | None] | None = None
+
+
+class Keeper:
+    """Saves a learner into the folder of a run and takes it up again.
+
+    Args:
+        out: the run's folder, locked by the caller.
+        learner: the emulator in training.
+        card: what every checkpoint.json of this segment says: recipe, statistics, grid, conditions and so on.
+    """
+
+    def __init__(self, out: Path, learner: Learner, card: Mapping[str, Any]) -> None:
+        self.out, self.learner, self.card = out, learner, {**card, "versions": _versions(), "init": None}
+
+    def begin(self, init: str | None) -> Place:
+        """A fresh run, from fresh weights or from those of the run ``init``."""
+        folder.keep_only(self.out, set())
+        metrics.cut(self.out / METRICS, 0)
+        if init:
+            path = folder.find_checkpoint(init)
+            self.learner.start_from(checkpoint.read_weights(path), str(path))
+            self.card["init"] = str(init)
+        return Place()
+
+    def restore(self, name: str) -> tuple[Place, list[str]]:
+        """Go on from a checkpoint of this run.
+
+        Whatever a killed process did after that checkpoint is undone: the pointer to the best one, later or
+        half-written checkpoints, later lines of metrics.
+
+        Returns:
+            the place, and in what this segment's conditions differ from the checkpoint's.
+        """
+        path = folder.find_checkpoint(f"{self.out}@{name}")
+        card, state = checkpoint.read_card(path), checkpoint.read_state(path)
+        self.learner.restore(checkpoint.read_weights(path), checkpoint.read_training_tensors(path), str(path))
+        place = Place(**{item.name: state[item.name] for item in fields(Place)})
+        folder.write_pointer(self.out, "best", place.best)
+        folder.keep_only(self.out, {name, place.best})
+        metrics.cut(self.out / METRICS, place.closed, finished=True)
+        self.card["init"] = card["init"]
+        before, now = card["conditions"], self.card["conditions"]
+        return place, [f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]]
+
+    def save(self, place: Place, closing: bool) -> None:
+        """Save the learner at a place, as a checkpoint named after the sub-epoch it closes or else after its rows.
+
+        Raises:
+            SubgridError: weights that are not finite, or a checkpoint that cannot be written.
+        """
+        if broken := self.learner.broken():
+            raise SubgridError(
+                f"{self.out}: after row {place.rows} these weights are not finite: {', '.join(broken[:5])}; "
+                f"{checkpoint.standing(self.out)}. Lower training.learning_rate or set training.clip in a new --out"
+            )
+        name = str(place.closed) if closing else f"rows-{place.rows}"
+        scores = place.scores if closing else None
+        score = scores.get(BEST_BY) if scores else None
+        if place.best_score is None or (score is not None and score > place.best_score):
+            place.best, place.best_score = name, score
+        place.latest = name
+        snapshot = checkpoint.Snapshot(
+            weights=self.learner.weights(),
+            card={"name": name, "rows": place.rows, "sub_epoch": place.closed, "scores": scores, **self.card},
+            tensors=self.learner.training_tensors(),
+            state={**asdict(place), "generators": {"rule": "the draws of a step follow from (seed, step)"}},
+        )
+        checkpoint.commit(self.out, name, place.best, snapshot)
+
+    def finish(self, place: Place, seconds: float) -> None:
+        """Write the last line of the metrics, unless it stands there."""
+        path = self.out / METRICS
+        if any(line.get("event") == "finished" for line in metrics.cut(path, place.closed, finished=True)):
+            return
+        line = {"event": "finished", "rows": place.rows, "latest": place.latest, "best": place.best}
+        metrics.append(path, {**line, **(place.scores or {}), "seconds": round(seconds, 3)})
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "subgrid": subgrid.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }

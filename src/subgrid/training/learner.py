@@ -1,0 +1,133 @@
+"""What learns: the emulator, its loss and optimiser, the average of its weights; one call is one step."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from subgrid.model import compile_blocks
+from subgrid.model.emulator import EmulatorSettings, build_emulator
+from subgrid.records.order import hash_of
+from subgrid.statistics.table import Table
+from subgrid.training.averaging import Average
+from subgrid.training.batches import Prepared
+from subgrid.training.checkpoint import load_weights
+from subgrid.training.losses import Loss
+from subgrid.training.schedule import Schedule
+from subgrid.training.settings import TrainingSettings
+
+_POSITIVE = 2**63 - 1
+
+
+def seed_draws(*numbers: int) -> None:
+    """Let torch's random draws follow from some integers alone, such as (seed, step)."""
+    torch.manual_seed(hash_of(*numbers) & _POSITIVE)
+
+
+class Learner:
+    """An emulator in training on one device.
+
+    Args:
+        settings: of the emulator.
+        training: of the run.
+        table: statistics to normalise with.
+        fabric: device and precision.
+        seed: of the run; initial weights follow from it alone, the draws of a step from it and the step.
+    """
+
+    def __init__(
+        self, settings: EmulatorSettings, training: TrainingSettings, table: Table, fabric: Fabric, seed: int
+    ) -> None:
+        seed_draws(seed)
+        self.emulator = build_emulator(settings, table).to(fabric.device)
+        self.schedule = Schedule(training)
+        self._training, self._fabric, self._seed = training, fabric, seed
+        network = self.emulator.network
+        if training.compile and not compile_blocks(network):
+            network.compile(dynamic=False)
+        self._optimizer = torch.optim.AdamW(
+            network.parameters(), lr=training.learning_rate, betas=training.betas, eps=training.epsilon, fused=True
+        )
+        self._module, self._wrapped = fabric.setup(network, self._optimizer)
+        self._loss = Loss(training.loss, self.emulator.targets.trained)
+        self._average = Average(network, training.average) if training.average else None
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers are learnt."""
+        return sum(parameter.numel() for parameter in self.emulator.network.parameters())
+
+    def step(self, prepared: Prepared, step: int) -> Tensor:
+        """Learn from a batch; returns the parts of its loss on the device (``losses.PARTS``)."""
+        seed_draws(self._seed, step)
+        group = self._optimizer.param_groups[0]
+        group["lr"], group["weight_decay"] = self.schedule.learning_rate(step), self.schedule.weight_decay(step)
+        outputs = self._module(prepared.inputs)
+        loss, parts = self._loss(outputs, prepared.goal)
+        self._fabric.backward(loss)
+        if self._training.clip:
+            self._fabric.clip_gradients(
+                self._module, self._wrapped, max_norm=self._training.clip, error_if_nonfinite=False
+            )
+        self._wrapped.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        if self._average is not None:
+            self._average.update(step)
+        return parts
+
+    @contextmanager
+    def predicting(self) -> Iterator[None]:
+        """The emulator as it would be saved: averaged weights, evaluation mode, the run's precision, not compiled."""
+        network = self.emulator.network
+        network.eval()
+        # Another mode and size of batch would be compiled for again, which takes longer than it gains.
+        eager = torch.compiler.set_stance("force_eager") if self._training.compile else nullcontext()
+        averaged = self._average.applied() if self._average else nullcontext()
+        try:
+            with averaged, self._fabric.autocast(), eager:
+                yield
+        finally:
+            network.train()
+
+    def broken(self) -> list[str]:
+        """Names of the weights that hold NaN or infinity."""
+        state = self.emulator.network.state_dict()
+        return [name for name, value in state.items() if not bool(torch.isfinite(value).all())]
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights to predict with: the average where there is one."""
+        own = dict(self.emulator.network.state_dict())
+        return own | self._average.tensors if self._average else own
+
+    def training_tensors(self) -> dict[str, Tensor]:
+        """What a resumed run needs besides: the optimiser's moments, the own weights beside an average."""
+        tensors = {
+            f"optimizer.{place}.{name}": value
+            for place, values in self._optimizer.state_dict()["state"].items()
+            for name, value in values.items()
+        }
+        if self._average:
+            tensors |= {f"own.{name}": value for name, value in self.emulator.network.state_dict().items()}
+        return tensors
+
+    def start_from(self, weights: Mapping[str, Tensor], where: str) -> None:
+        """Take the weights of another run; raises SettingsError when they do not fit."""
+        load_weights(self.emulator.network, weights, where)
+        if self._average:
+            self._average.load(weights)
+
+    def restore(self, weights: Mapping[str, Tensor], tensors: Mapping[str, Tensor], where: str) -> None:
+        """Go on exactly where ``weights`` and ``training_tensors`` were taken."""
+        own = {name.removeprefix("own."): value for name, value in tensors.items() if name.startswith("own.")}
+        load_weights(self.emulator.network, own or weights, where)
+        if self._average:
+            self._average.load(weights)
+        state: dict[int, dict[str, Any]] = {}
+        for name, value in tensors.items():
+            if name.startswith("optimizer."):
+                _, place, part = name.split(".", 2)
+                state.setdefault(int(place), {})[part] = value
+        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state})

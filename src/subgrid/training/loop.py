@@ -1,0 +1,104 @@
+"""The loop: from a recipe and a data set to a run, in as many segments as it is killed and started again.
+
+A run is a folder. Its place is one integer, the rows given out; everything random follows from (seed, step); what a
+checkpoint holds is all there is. So a run that was killed anywhere and started again with the same command ends with
+the same bits as one that was not, on the same machine, with the same torch, threads, precision and compile setting.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from subgrid.errors import DatasetError, SettingsError, SubgridError
+from subgrid.records.reader import Dataset
+from subgrid.training import checkpoint, folder
+from subgrid.training.progress import Reporter, Silence
+from subgrid.training.run import Run
+from subgrid.training.settings import RunRecipe, differing_keys
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What became of a run.
+
+    Attributes:
+        run: its folder.
+        rows: rows trained on.
+        latest, best: names of checkpoints.
+        scores: of the latest checkpoint, None without a validation split.
+        seconds: wall time of all segments, validation and checkpoints included.
+    """
+
+    run: Path
+    rows: int
+    latest: str
+    best: str
+    scores: Mapping[str, float | None] | None
+    seconds: float
+
+
+def train(
+    recipe: RunRecipe, data: Dataset, out: Path, init: str | None = None, reporter: Reporter | None = None
+) -> RunSummary:
+    """Train the recipe on a data set into the folder ``out``, or go on where that folder's latest checkpoint stands.
+
+    Args:
+        recipe: resolved.
+        data: an open data set; its ``training`` split is learnt, its ``validation`` split, if any, is scored.
+        out: the run's folder.
+        init: another run, ``RUN`` or ``RUN@NAME``, whose weights are the first ones of a fresh run.
+        reporter: who is told how it goes.
+
+    Raises:
+        SettingsError: ``out`` holds a run of another recipe or something else; ``init`` does not fit.
+        DatasetError: ``out`` was trained on other data, or its checkpoint is damaged.
+        SubgridError: the loss is not finite; a checkpoint could not be written.
+        KeyboardInterrupt, SystemExit: Ctrl-C or SIGTERM, after a checkpoint was saved.
+    """
+    _refuse_foreign(out)
+    try:
+        with folder.locked(out), torch.random.fork_rng():
+            return _train(recipe, data, out, init, reporter or Silence())
+    except OSError as error:
+        raise SubgridError(f"{out}: the run stopped: {error}; mend this and start the same command again") from error
+
+
+def _train(recipe: RunRecipe, data: Dataset, out: Path, init: str | None, reporter: Reporter) -> RunSummary:
+    latest = folder.read_pointer(out, "latest")
+    if latest:
+        _refuse_other(out, latest, recipe, data)
+    folder.write_text(out / "recipe.yaml", recipe.to_yaml())
+    run = Run(recipe, data, out, reporter)
+    run.start(latest, init)
+    run.go()
+    place = run.place
+    return RunSummary(out, place.rows, place.latest, place.best, place.scores, place.seconds)
+
+
+def _refuse_foreign(out: Path) -> None:
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise SettingsError(f"{out}: expected a folder for the run, found a file; choose another --out")
+    ours = {"recipe.yaml", "metrics.jsonl", "checkpoints", *folder.POINTERS}
+    foreign = sorted(path.name for path in out.iterdir() if path.name not in ours and not path.name.startswith("."))
+    if foreign and not (out / "recipe.yaml").exists():
+        raise SettingsError(
+            f"{out}: expected an empty folder or a run, found {', '.join(foreign[:5])}; choose another --out"
+        )
+
+
+def _refuse_other(out: Path, latest: str, recipe: RunRecipe, data: Dataset) -> None:
+    card = checkpoint.read_card(folder.find_checkpoint(f"{out}@{latest}"))
+    if differing := differing_keys(card["recipe"], recipe.model_dump(mode="json")):
+        raise SettingsError(
+            f"{out} holds a run of another recipe, which cannot go on with this one; different are (there -> here): "
+            f"{'; '.join(differing)}. Use that run's recipe ({out / 'recipe.yaml'}) or another --out"
+        )
+    if card["data_digest"] != data.digest:
+        raise DatasetError(
+            f"{out} was trained on a data set with digest {card['data_digest']}, but the given one has {data.digest}; "
+            "go on with the same data, or train into another --out (with --init to start from these weights)"
+        )

@@ -1,0 +1,42 @@
+"""What all tests share: real data where they are, a small made-up climate, few threads, repeatable property tests."""
+
+import os
+
+# Before numpy and torch are loaded: tests are small, and a pool of threads on each core only gets in the way.
+os.environ["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "2")
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("local"), derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+@pytest.fixture(scope="session")
+def climsim() -> Path:
+    """Real ClimSim data: SUBGRID_CLIMSIM, else ../shared/climsim beside the checkout; skips where there are none."""
+    folder = Path(os.environ.get("SUBGRID_CLIMSIM") or ROOT.parent / "shared" / "climsim")
+    if not (folder / "ClimSim_low-res" / "train").is_dir():
+        pytest.skip(f"no real ClimSim data in {folder}; put them there or set SUBGRID_CLIMSIM")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_source(climsim: Path) -> Path:
+    """Sixty real low-resolution steps (one more without its mlo), laid out like the public repository."""
+    return climsim / "ClimSim_low-res"
+
+
+@pytest.fixture(scope="session")
+def synthetic_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty made-up steps of 24 columns, the eleventh without its mlo; for reading only, shared by all tests."""
+    from subgrid.source.synthetic import SyntheticSettings, write_climate
+
+    folder = tmp_path_factory.mktemp("synthetic") / "source"
+    write_climate(folder, SyntheticSettings(steps=20, columns=24, missing_mlo=1, spin_up=4))
+    return folder

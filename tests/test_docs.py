@@ -1,0 +1,96 @@
+"""What the documents say, against what the package does: versions, pins, links, commands, options, no paths."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import subgrid
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = sorted(
+    path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")] if not {"_build", "generated"} & set(path.parts)
+)
+COMMANDS = ("build", "inspect", "predict", "run", "sample", "score", "stats", "train", "verify")
+
+
+def command_help(*arguments: str) -> str:
+    """What ``subgrid ... --help`` prints, wide enough that no option is cut."""
+    code = "import sys; from subgrid.cli import main; sys.argv[0] = 'subgrid'; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments, "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "COLUMNS": "200", "TERMINAL_WIDTH": "200", "NO_COLOR": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def options_of(text: str) -> set[str]:
+    """Long options in a text."""
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", text))
+
+
+def documented_options() -> dict[str, set[str]]:
+    """Options by command in docs/commands.md, from the section that lists them."""
+    text = (ROOT / "docs" / "commands.md").read_text().split("## Options")[1].split("## Output")[0]
+    parts = re.split(r"^`subgrid (\w+)`$", text, flags=re.MULTILINE)
+    return {name: options_of(body) for name, body in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == subgrid.__version__
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["dynamic"] == ["version"]
+
+
+def canonical(requirement: str) -> str:
+    """A distribution's name without version or extras, as package indexes compare it."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[\[<>=]", requirement)[0]).lower()
+
+
+def test_constraints_pin_every_requirement_exactly() -> None:
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    assert {canonical(item) for item in wanted} - {canonical(line) for line in lines} == {"subgrid"}
+
+
+def test_every_relative_link_leads_somewhere() -> None:
+    broken = []
+    for path in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)|src=\"([^\"]+)\"", path.read_text()):
+            link = "".join(target)
+            if "://" not in link and not (path.parent / link).exists():
+                broken.append(f"{path.relative_to(ROOT)}: {link}")
+    assert not broken, "\n" + "\n".join(broken)
+
+
+def test_documents_name_no_path_of_a_machine() -> None:
+    others = [*ROOT.glob("recipes/**/*.yaml"), *(ROOT / name for name in ("Makefile", "pyproject.toml", ".ci/run"))]
+    found = []
+    for path in [*DOCUMENTS, *others]:
+        paths = re.findall(r"(?<![\w./])/(?:home|root|opt|work|tmp|Users|mnt)/\S*", path.read_text())
+        found += [f"{path.relative_to(ROOT)}: {name}" for name in paths]
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_the_table_of_commands_is_the_command_line() -> None:
+    table = re.findall(r"^\| `subgrid (\w+)", (ROOT / "docs" / "commands.md").read_text(), flags=re.MULTILINE)
+    assert sorted(table) == sorted(COMMANDS)
+    text = command_help()
+    assert [name for name in COMMANDS if not re.search(rf"(?m)^\W*{name}\b", text)] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_documented_options_are_those_of_the_command(command: str) -> None:
+    assert options_of(command_help(command)) - {"--help"} == documented_options().get(command, set())

@@ -1,0 +1,96 @@
+"""A small data set, tiny recipes, and somebody who remembers what a run said."""
+
+import runpy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from subgrid.recipe import Recipe, parse_recipe
+from subgrid.training.progress import Progress
+
+
+class Witness:
+    """A reporter that remembers."""
+
+    def __init__(self) -> None:
+        self.notices: list[str] = []
+        self.seen: list[Progress] = []
+
+    def progress(self, progress: Progress) -> None:
+        self.seen.append(progress)
+
+    def notice(self, text: str) -> None:
+        self.notices.append(text)
+
+
+@pytest.fixture
+def witness() -> Witness:
+    return Witness()
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tests are small, and their bits must not depend on what ran before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+TINY = """
+model: {name: squeezeformer, width: 4, blocks: 1, head: 8, heads: 2, kernel: 3, layers: [8]}
+training: {rows: 96, sub_epochs: 3, batch: 8, window: 2, learning_rate: 0.01, precision: 32-true, threads: 1,
+           device: cpu, validation_rows: 40, validation_batch: 16}
+seed: 3
+"""
+
+
+@pytest.fixture
+def tiny() -> Callable[..., Recipe]:
+    """``tiny("training.rows=16")``: twelve steps of a tiny network in three sub-epochs, but for what is said."""
+    return lambda *overrides: parse_recipe(TINY, overrides)
+
+
+def weights_of(run: Path) -> dict[str, bytes]:
+    """Tensor files of the latest checkpoint, by name."""
+    folder = run / "checkpoints" / (run / "latest").read_text().strip()
+    return {path.name: path.read_bytes() for path in folder.glob("*.safetensors")}
+
+
+def lines_of(run: Path) -> list[dict[str, Any]]:
+    """Metrics without their wall-clock fields."""
+    import json
+
+    clock = {"seconds", "columns_per_second"}
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key not in clock} for line in lines]
+
+
+@pytest.fixture
+def same_end() -> Callable[[Path, Path], None]:
+    """Asserts that two runs ended with the same bits and the same metrics."""
+
+    def check(one: Path, other: Path) -> None:
+        assert lines_of(one) == lines_of(other)
+        assert weights_of(one) == weights_of(other)
+        assert (one / "best").read_text() == (other / "best").read_text()
+
+    return check
+
+
+MEMORY = Path(__file__).with_name("memory.py")
+
+
+@pytest.fixture(scope="session")
+def data():
+    """Rows in memory, with a validation split."""
+    return runpy.run_path(str(MEMORY))["memory_dataset"](validation=True)
+
+
+@pytest.fixture(scope="session")
+def unvalidated():
+    """Rows in memory, without a validation split."""
+    return runpy.run_path(str(MEMORY))["memory_dataset"](validation=False)

@@ -1,0 +1,48 @@
+"""Where and when, against dates that can be checked by hand; encoded batches against the encoder itself."""
+
+from math import cos, pi, sin
+
+import numpy as np
+import pytest
+import torch
+
+from subgrid.model.emulator import build_emulator
+from subgrid.training.batches import prepare, space_time
+from subgrid.training.checkpoint import emulator_settings
+
+DAY = 86_400
+
+
+def test_places_and_phases(data) -> None:
+    quarter = 91 * DAY + DAY // 4  # a quarter of the year of 365 days, at six in the morning
+    times = np.array([0, quarter, 3 * 365 * DAY + 18 * 3600], dtype=np.int64)
+    values, known = space_time(times, np.array([0, 5, 2], dtype=np.int32), data.grid)
+    lat, lon = data.grid.lat, data.grid.lon
+    assert known.all()
+    np.testing.assert_allclose(values[:, 0], lat[[0, 5, 2]] / 90)
+    np.testing.assert_allclose(values[:, 1], lon[[0, 5, 2]] / 180 - 1)
+    angle = 2 * pi * 0.75 / 365
+    expected = [[0, 1, 0, 1], [1, 0, 1, 0], [-1, 0, sin(angle), cos(angle)]]
+    np.testing.assert_allclose(values[:, 2:], expected, atol=1e-12)
+
+
+def test_unknown_time_or_place_is_masked(data) -> None:
+    values, known = space_time(np.array([-1, 1200, 1200]), np.array([0, -1, 3], dtype=np.int32), data.grid)
+    assert known.tolist() == [False, False, True]
+    assert not values[:2].any() and values[2].any()
+
+
+@pytest.mark.parametrize("with_place", [True, False])
+def test_a_batch_is_encoded_by_the_emulators_own_encoder(data, tiny, with_place: bool) -> None:
+    emulator = build_emulator(emulator_settings(tiny().model_dump(mode="json")), data.table("training"))
+    batch = next(iter(data.scan("validation", 8)))
+    inputs, goal = prepare(batch, emulator, data.grid if with_place else None)
+    assert torch.equal(inputs, emulator.encoder(torch.from_numpy(batch.inputs)))
+    assert torch.equal(goal.targets, emulator.targets.normalise(torch.from_numpy(batch.targets)))
+    assert not inputs.requires_grad
+    if not with_place:
+        assert goal.auxiliary is None and goal.known is None
+        return
+    values, known = space_time(batch.time, batch.column, data.grid)
+    np.testing.assert_allclose(goal.auxiliary.numpy(), values, atol=1e-6)
+    assert goal.known.bool().tolist() == known.tolist()

@@ -1,0 +1,58 @@
+"""Devices and precision."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from subgrid.errors import SettingsError
+from subgrid.training import machine
+from subgrid.training.settings import TrainingSettings
+
+
+def test_the_precision_that_was_asked_for_is_taken() -> None:
+    assert machine.resolve_precision("32-true", "cpu") == "32-true"
+    assert machine.resolve_precision("bf16-mixed", "cpu") == "bf16-mixed"
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ({"avx512_bf16": True}, "bf16-mixed"),
+        ({"amx_bf16": True, "avx512_bf16": False}, "bf16-mixed"),
+        ({"bf16": True}, "bf16-mixed"),  # ARM
+        ({"avx512_bf16": False, "avx2": True}, "32-true"),
+        ({}, "32-true"),
+    ],
+)
+def test_auto_asks_the_cpu(monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], expected: str) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert machine.resolve_precision("auto", "cpu") == expected
+
+
+def test_auto_on_other_accelerators_is_float32() -> None:
+    assert machine.resolve_precision("auto", "mps") == "32-true"
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SettingsError, match="training.device = cuda.*only cpu"):
+        machine.open_device(TrainingSettings(device="cuda"))
+
+
+def test_compilation_needs_a_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(SettingsError, match="needs a C\\+\\+ compiler"):
+        machine.open_device(TrainingSettings(device="cpu", compile=True))
+    machine.open_device(TrainingSettings(device="cpu"))
+
+
+def test_conditions_hold_what_decides_the_last_bits() -> None:
+    settings = TrainingSettings(device="cpu", threads=1, precision="auto", compile=True)
+    found = machine.conditions(settings, machine.open_device(settings.model_copy(update={"compile": False})))
+    assert found["threads"] == 1
+    assert found["torch"] == torch.__version__
+    assert found["compile"] is True
+    assert found["precision"] in ("bf16-mixed", "32-true")
+    assert set(found) == {"torch", "machine", "instructions", "device", "precision", "compile", "threads"}

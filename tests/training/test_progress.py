@@ -1,0 +1,59 @@
+"""The clock of a run, with time standing still or moving as the test says."""
+
+import time
+
+import pytest
+
+from subgrid.training.progress import Meter, Silence
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(time, "monotonic", made)
+    return made
+
+
+def test_validation_is_no_training_time(clock: Clock) -> None:
+    meter = Meter()
+    assert meter.seconds_left(1000, 1) is None
+    clock.now += 10
+    meter.count(500)
+    assert meter.rate == pytest.approx(50)
+    with meter.aside(validation=True):
+        clock.now += 5
+    assert meter.rate == pytest.approx(50)
+    assert meter.seconds == pytest.approx(15)
+    assert meter.seconds_left(1000, 2) == pytest.approx(20 + 2 * 5)
+
+
+def test_a_lap_starts_anew(clock: Clock) -> None:
+    meter = Meter()
+    clock.now += 10
+    meter.count(100)
+    assert meter.lap() == pytest.approx(10)
+    with meter.aside():
+        clock.now += 100
+    clock.now += 2
+    meter.count(100)
+    assert meter.lap() == pytest.approx(50)
+
+
+def test_earlier_segments_count(clock: Clock) -> None:
+    meter = Meter()
+    meter.before = 60.0
+    clock.now += 1
+    assert meter.seconds == pytest.approx(61)
+
+
+def test_silence_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    Silence().notice("something")
+    assert capsys.readouterr() == ("", "")

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, 
 from subgrid.errors import SettingsError
 from subgrid.model.registry import ModelSettings
 from subgrid.representation.settings import RepresentationSettings
+from subgrid.source.synthetic.files import SyntheticSettings
 from subgrid.training.settings import TrainingSettings
 
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -34,20 +35,6 @@ def parse_size(text: str | int) -> int:
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SyntheticSettings(_Settings):
-    """The made-up climate that is run when ``source.location`` is ``synthetic``.
-
-    Attributes:
-        steps: pairs of files to write.
-        columns: of the quasi-uniform grid.
-        grid: a grid file to use instead.
-    """
-
-    steps: PositiveInt = 60
-    columns: PositiveInt = 384
-    grid: str | None = None
 
 
 class SourceSettings(_Settings):

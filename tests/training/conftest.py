@@ -1,6 +1,5 @@
 """A small data set, tiny recipes, and somebody who remembers what a run said."""
 
-import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,10 @@ import pytest
 import torch
 
 from subgrid.recipe import Recipe, parse_recipe
+from subgrid.records.blueprint import BuildSettings
+from subgrid.records.build import build, prepare
+from subgrid.records.reader import Dataset
+from subgrid.source.locations import Location
 from subgrid.training.progress import Progress
 
 
@@ -81,16 +84,19 @@ def same_end() -> Callable[[Path, Path], None]:
     return check
 
 
-MEMORY = Path(__file__).with_name("memory.py")
+def build_data(source: Path, out: Path, validation: str | None) -> Dataset:
+    """A data set of several small shards from made-up steps."""
+    build(prepare(Location(str(source)), BuildSettings(shard_size=300_000), validation=validation), out)
+    return Dataset.open(out)
 
 
 @pytest.fixture(scope="session")
-def data():
-    """Rows in memory, with a validation split."""
-    return runpy.run_path(str(MEMORY))["memory_dataset"](validation=True)
+def data(synthetic_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Rows of nineteen made-up steps of 24 columns: 384 for training, 72 for validation."""
+    return build_data(synthetic_source, tmp_path_factory.mktemp("training") / "data", "every=5")
 
 
 @pytest.fixture(scope="session")
-def unvalidated():
-    """Rows in memory, without a validation split."""
-    return runpy.run_path(str(MEMORY))["memory_dataset"](validation=False)
+def unvalidated(synthetic_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The same steps without a validation split."""
+    return build_data(synthetic_source, tmp_path_factory.mktemp("training") / "unvalidated", None)

@@ -16,16 +16,16 @@ KILLS = 20
 
 # Imports once and forks a child for every line that it reads, so that a kill costs no import of torch.
 SERVER = """
-import os, runpy, sys
+import os, sys
 from pathlib import Path
 from subgrid.recipe import load_recipe
+from subgrid.records.reader import Dataset
 from subgrid.training.loop import train
-memory_dataset = runpy.run_path(sys.argv[1])["memory_dataset"]
 for line in sys.stdin:
     recipe, out = line.split()
     child = os.fork()
     if child == 0:
-        train(load_recipe(recipe), memory_dataset(validation=True), Path(out))
+        train(load_recipe(recipe), Dataset.open(sys.argv[1]), Path(out))
         os._exit(0)
     print(child, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
@@ -35,13 +35,10 @@ for line in sys.stdin:
 class Server:
     """Starts training in children that can be killed."""
 
-    def __init__(self) -> None:
+    def __init__(self, data: Path) -> None:
+        command = [sys.executable, "-c", SERVER, str(data)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVER, str(Path(__file__).with_name("memory.py"))],
-            **pipes,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
+        self.process = subprocess.Popen(command, **pipes, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
     def start(self, recipe: Path, out: Path) -> int:
         self.process.stdin.write(f"{recipe} {out}\n")
@@ -53,8 +50,8 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    made = Server()
+def server(data) -> Iterator[Server]:
+    made = Server(data.folder)
     yield made
     made.process.stdin.close()
     made.process.wait(timeout=30)

@@ -5,9 +5,11 @@ mapping of the file, so memory does not grow with the shard. The space is reserv
 error here and not a fault in the mapping.
 """
 
+import fcntl
 import mmap
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -26,6 +28,7 @@ class ShardWriter:
         self.size = rows * stride
         self._partial = path.with_name(f".{path.name}.partial-{uuid.uuid4().hex[:8]}")
         self._file = os.open(self._partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ours while we live, see `remove_partials`
         try:
             os.posix_fallocate(self._file, 0, self.size)
         except OSError as error:
@@ -73,6 +76,8 @@ class ShardWriter:
 
 
 def remove_partials(path: Path) -> None:
-    """Remove what an interrupted writer of that shard left behind."""
+    """Remove what an interrupted writer of that shard left behind; what a living process writes stays."""
     for left in path.parent.glob(f".{path.name}.partial-*"):
-        left.unlink(missing_ok=True)
+        with suppress(FileNotFoundError, BlockingIOError), open(left, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            left.unlink()

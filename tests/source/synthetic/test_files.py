@@ -1,5 +1,7 @@
 """Writing: whole files or none, the same bits however often it was stopped."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import netCDF4
@@ -96,10 +98,30 @@ def test_a_write_that_fails_leaves_no_file_of_that_name(tmp_path: Path, monkeypa
         path.write_bytes(b"CDF\x05 half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files_module, "_write_step", fail)
+    monkeypatch.setattr(files_module, "write_step", fail)
     with pytest.raises(OSError, match="No space left"):
         write_climate(tmp_path / "out", SMALL)
     assert not list((tmp_path / "out").rglob("*.mli.*.nc")) and not list((tmp_path / "out").rglob("*.mlo.*.nc"))
+
+
+def test_a_full_disk_is_an_ordinary_error_and_the_run_goes_on_later(tmp_path: Path) -> None:
+    settings = SMALL.model_copy(update={"steps": 2, "columns": 24})
+    script = (
+        "import resource, sys\n"
+        "from subgrid.source.synthetic import SyntheticSettings, write_climate\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        "try:\n"
+        "    write_climate(sys.argv[1], SyntheticSettings.model_validate_json(sys.argv[2]))\n"
+        "except OSError:\n"
+        "    sys.exit(28)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "out"), settings.model_dump_json()], check=False
+    )
+    assert done.returncode == 28
+    assert not pairs_below(tmp_path / "out")
+    write_climate(tmp_path / "out", settings)
+    assert len(pairs_below(tmp_path / "out")) == 2
 
 
 def test_more_steps_extend_a_folder_and_nothing_is_made_twice(tmp_path: Path) -> None:
@@ -143,3 +165,5 @@ def test_settings_are_strict() -> None:
         SyntheticSettings(step=3)
     with pytest.raises(ValidationError):
         SyntheticSettings(steps=0)
+    with pytest.raises(ValidationError, match="missing_mlo must not exceed steps"):
+        SyntheticSettings(steps=2, missing_mlo=3)

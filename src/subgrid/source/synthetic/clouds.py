@@ -16,7 +16,7 @@ from subgrid.schema.variables import TIME_STEP
 from subgrid.source.synthetic.mixing import FIRST_LEVEL
 from subgrid.source.synthetic.state import Layers
 
-_DRYING_TIME = 3600.0  # s in which cloud in air too dry for it evaporates
+_DRYING_TIME = 900.0  # s in which cloud evaporates in air without vapour; in moister air it takes 1 / (1 - RH) as long
 _RAIN_TIME, _RAIN_ONSET = 2500.0, 2e-4  # s and kg/kg, of Sundqvist's (1978) conversion of cloud to rain
 _SNOW_TIME, _SNOW_ONSET = 4000.0, 5e-5
 _ICE_FALL = 0.15  # m/s
@@ -44,8 +44,8 @@ def condensate(
 
     The total water varies within a layer, evenly by +-d around its mean, d = (1 - RHc) q* (Smith 1990): with
     Q = (q_total - q*) / d the cloud is a d (1 + Q)^2 / 4 for |Q| < 1, nothing below, a d Q above; q* is taken at the
-    temperature with all cloud evaporated, a = 1 / (1 + (Lv / cp) dq*/dT). Cloud forms at once and takes about an hour
-    to evaporate.
+    temperature with all cloud evaporated, a = 1 / (1 + (Lv / cp) dq*/dT). Cloud forms at once and evaporates at a rate
+    that grows with 1 - RH.
     """
     clear = temperature - (LATENT_HEAT_VAPORISATION * cloud + LATENT_HEAT_FUSION * ice) / HEAT_CAPACITY
     saturation = saturation_humidity(clear, pressure)
@@ -55,7 +55,7 @@ def condensate(
     excess = (total - saturation) / width
     part = np.where(excess > 1.0, excess, np.clip(1.0 + excess, 0.0, 2.0) ** 2 / 4.0)
     target = np.minimum(width * part / (1.0 + gamma), 0.9 * total)
-    kept = np.exp(-TIME_STEP / _DRYING_TIME * np.clip(-excess, 0.2, 4.0))
+    kept = np.exp(-TIME_STEP / _DRYING_TIME * np.clip(1.0 - total / saturation, 0.02, 1.0))
     return np.where(target > cloud, target, target + (cloud - target) * kept)
 
 

@@ -13,23 +13,25 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 import subgrid
 from subgrid.errors import DatasetError
 from subgrid.physics.pressure import midpoint_pressure
 from subgrid.schema.grid import Grid
-from subgrid.schema.variables import LEVELS, TIME_STEP
+from subgrid.schema.variables import TIME_STEP
 from subgrid.source.steps import label_of, time_of
 from subgrid.source.synthetic.climate import advance, observe, parts, spun_up
 from subgrid.source.synthetic.grid import fibonacci_grid
+from subgrid.source.synthetic.layout import write_step
 from subgrid.source.synthetic.state import Boundary, Outputs, State
 from subgrid.source.synthetic.world import World
 
 GRID_FILE, SETTINGS_FILE = "synthetic_grid-info.nc", "synthetic.json"
+_ASIDE = ".partial"
 
 _INPUTS = [
     "cam_in_ALDIF",
@@ -98,11 +100,17 @@ class SyntheticSettings(BaseModel):
     steps: Annotated[int, Field(ge=1)] = 60
     columns: Annotated[int, Field(ge=2)] = 384
     grid: Path | None = None
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     start: str = "0001-02-01"
     stride: Annotated[int, Field(ge=1)] = 437
     missing_mlo: Annotated[int, Field(ge=0)] = 0
     spin_up: Annotated[int, Field(ge=0)] = 12
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.missing_mlo > self.steps:
+            raise ValueError(f"missing_mlo must not exceed steps, found {self.missing_mlo} of {self.steps}")
+        return self
 
     def times(self) -> list[int]:
         """Seconds since 0001-01-01 of the written steps."""
@@ -138,19 +146,28 @@ def _claim(out: Path, settings: SyntheticSettings, grid: Grid) -> None:
     record = settings.model_dump(mode="json", exclude={"grid"}) | {"grid": grid.digest, "version": subgrid.__version__}
     where = out / SETTINGS_FILE
     if where.exists():
-        found = json.loads(where.read_text())
-        kept = found if settings.missing_mlo else found | {"steps": max(settings.steps, found.get("steps", 0))}
+        found = _recorded(where)
+        kept = found if settings.missing_mlo else found | {"steps": settings.steps}  # a longer or a shorter run
         if kept != record:
             differing = sorted(name for name in record if found.get(name) != record[name])
             raise DatasetError(
                 f"{out}: holds a synthetic climate made with other settings ({', '.join(differing)} differ); "
                 f"choose another folder, or delete this one"
             )
-    elif out.exists() and any(out.iterdir()):
+    elif out.exists() and any(item.suffix != _ASIDE for item in out.iterdir()):
         raise DatasetError(f"{out}: is not empty and holds no {SETTINGS_FILE}; choose another folder")
     out.mkdir(parents=True, exist_ok=True)
-    _replace(out / GRID_FILE, grid.write)
     _replace(where, lambda path: path.write_text(json.dumps(record, indent=2) + "\n"))
+    _replace(out / GRID_FILE, grid.write)
+
+
+def _recorded(where: Path) -> dict[str, object]:
+    try:
+        return dict(json.loads(where.read_text()))
+    except (ValueError, TypeError) as error:
+        raise DatasetError(
+            f"{where}: is not the JSON object that subgrid writes ({error}); delete the folder"
+        ) from error
 
 
 @dataclass
@@ -203,31 +220,16 @@ class _Run:
         return _read_state(self.path(self.settings.times()[index - 1], "mli"))
 
     def _store(self, path: Path, variables: dict[str, np.ndarray], names: list[str], time: int) -> None:
-        attributes = {
+        label = label_of(time)
+        scalars = {"ymd": np.array(int(label[:10].replace("-", ""))), "tod": np.array(int(label[11:]))}
+        attributes: dict[str, str | int] = {
             "calendar": "NO_LEAP",
             "title": "synthetic: made up by subgrid's small climate model, not ClimSim data",
             "source": f"subgrid {subgrid.__version__} synthetic climate",
-            "seed": np.int32(self.settings.seed),
+            "seed": self.settings.seed,
         }
-        _replace(path, lambda aside: _write_step(aside, {name: variables[name] for name in names}, attributes, time))
-
-
-def _write_step(path: Path, variables: dict[str, np.ndarray], attributes: dict[str, object], time: int) -> None:
-    """A CDF-5 file of ClimSim's layout: scalars ymd and tod, then (ncol,) and (lev, ncol) float64 as given."""
-    import netCDF4
-
-    label = label_of(time)
-    with netCDF4.Dataset(path, "w", format="NETCDF3_64BIT_DATA") as file:
-        file.set_fill_off()
-        file.createDimension("ncol", variables["state_t"].shape[0])
-        file.createDimension("lev", LEVELS)
-        file.setncatts(attributes)
-        entries = {name: file.createVariable(name, "i4", ()) for name in ("ymd", "tod")}
-        for name, values in variables.items():
-            entries[name] = file.createVariable(name, "f8", ("lev", "ncol") if values.ndim == 2 else ("ncol",))
-        entries["ymd"][...], entries["tod"][...] = int(label[:10].replace("-", "")), int(label[11:])
-        for name, values in variables.items():
-            entries[name][...] = values.T
+        whole = scalars | {name: variables[name] for name in names}
+        _replace(path, lambda aside: write_step(aside, whole, attributes))
 
 
 def _read_state(path: Path) -> State:
@@ -241,7 +243,7 @@ def _read_state(path: Path) -> State:
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
     """Write aside, sync, rename: the name appears with the whole file behind it."""
-    aside = path.with_name(path.name + ".partial")
+    aside = path.with_name(path.name + _ASIDE)
     write(aside)
     with aside.open("rb+") as file:
         os.fsync(file.fileno())

@@ -87,7 +87,7 @@ def _reference_cloud(world: World, seconds: float, temperature: np.ndarray) -> t
     high = banks * (level > _FIRST_BANK) * (level <= VANISHING_LEVELS.stop)
     aloft = pattern * (level < FIRST_LEVEL)
     share = liquid_fraction(temperature)
-    return _LIQUID_ALOFT * aloft + share * low, _ICE_ALOFT * aloft + (1.0 - share) * low + 0.5 * high
+    return _LIQUID_ALOFT * aloft + share * low, _ICE_ALOFT * aloft + (1.0 - share) * low + 0.4 * high
 
 
 def forcing(world: World, state: State, seconds: float) -> State:

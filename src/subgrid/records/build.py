@@ -1,0 +1,253 @@
+"""A build: list, choose, plan; lay the blueprint; make every group of a part that is not done; finish when all are.
+
+Nothing is shared between the makers of groups but the folder. A build that is killed, cut into parts or given more
+workers ends with the same bytes, because each group follows from the blueprint alone.
+"""
+
+import multiprocessing
+import shutil
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+
+from subgrid.errors import DatasetError, InputError, SubgridError
+from subgrid.records.blueprint import GRID_FILE, Blueprint, BuildSettings
+from subgrid.records.files import write_json, write_whole
+from subgrid.records.group import GroupJob, build_group
+from subgrid.records.ledger import is_done, read_report, write_part
+from subgrid.records.manifest import MANIFEST, Manifest, make_manifest, read_manifest
+from subgrid.records.plan import Part, Plan, make_plan, read_plan
+from subgrid.records.splits import SPLITS, parse_split
+from subgrid.schema.grid import Grid
+from subgrid.source.locations import Location
+from subgrid.source.steps import Choice, Step, list_steps
+from subgrid.statistics.table import Table, write_tables
+
+STATISTICS_FILE = "statistics.nc"
+_GRID_ENDING = "_grid-info.nc"
+_REAL, _SYNTHETIC = "CC-BY-4.0 (ClimSim, LEAP)", "Apache-2.0 (made-up data, no simulation of the real world)"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A build that is ready to go.
+
+    Attributes:
+        source: where the steps are.
+        steps: the listed steps by label.
+        blueprint: what is to be built.
+    """
+
+    source: Location
+    steps: dict[str, Step]
+    blueprint: Blueprint
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a build will take: its plan in numbers."""
+
+    steps: dict[str, int]
+    skipped: int
+    rows: dict[str, int]
+    groups: dict[str, int]
+    bytes: int
+    free: int
+    memory: int
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a build is carried out; none of it changes a byte.
+
+    Attributes:
+        part: the groups to make.
+        workers: local processes.
+        skip_bad: drop and count steps that are refused.
+        progress: called with (rows done, rows of the part), also for groups that were done before.
+    """
+
+    part: Part = Part()
+    workers: int = 1
+    skip_bad: bool = False
+    progress: Callable[[int, int], None] | None = None
+
+
+def find_grid(source: Location) -> Path:
+    """The one grid file ``*_grid-info.nc`` in a source; raises InputError for none or several."""
+    found = [name for name in source.names() if name.endswith(_GRID_ENDING)]
+    if len(found) != 1:
+        raise InputError(
+            f"{source.url}: expected one grid file *{_GRID_ENDING}, found {', '.join(found) or 'none'}; name it "
+            "with --grid"
+        )
+    return source.local(found[0])
+
+
+def prepare(
+    source: Location,
+    settings: BuildSettings,
+    choice: Choice = Choice(),
+    *,
+    validation: str | None = None,
+    grid: Path | None = None,
+    plan: Path | None = None,
+) -> Prepared:
+    """List, choose and plan.
+
+    A ``plan`` file is used if it exists (then choice and validation must not be given as well) and written first if
+    not.
+    """
+    frozen_grid = Grid.read(grid or find_grid(source))
+    steps = list_steps(source)
+    if plan is not None and plan.exists():
+        if validation or choice != Choice():
+            raise DatasetError(f"{plan}: the plan exists and says which steps to take; leave out start, end, stride "
+                               "and validation, or name another file")  # fmt: skip
+        made = read_plan(plan)
+    else:
+        made = make_plan(choice.of(steps), parse_split(validation), frozen_grid.columns)
+        if plan is not None:
+            write_json(plan, made.to_json())
+    listed = {step.label: step for step in steps if step.mlo is not None}
+    return Prepared(source, listed, Blueprint(settings, made, frozen_grid))
+
+
+def estimate(prepared: Prepared, out: Path) -> Estimate:
+    """What the whole build will take, before it starts."""
+    blueprint = prepared.blueprint
+    plan, columns = blueprint.plan, blueprint.grid.columns
+    steps = {split: len(plan.steps(split)) for split in SPLITS}
+    rows = {split: count * columns for split, count in steps.items()}
+    drawn = plan.validation_rows
+    rows = {"training": rows["training"] - drawn, "validation": rows["validation"] + drawn}
+    groups = {split: sum(group.split == split for group in blueprint.groups) for split in SPLITS}
+    existing = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    largest = max(len(group.steps) for group in blueprint.groups) * columns * 4 * 8  # the order of one group's rows
+    step = columns * (blueprint.variables.input_width + blueprint.variables.target_width) * 8 * 4
+    return Estimate(
+        steps, len(plan.skipped), rows, groups, sum(rows.values()) * blueprint.layout.stride,
+        shutil.disk_usage(existing).free, step + columns * blueprint.layout.stride + largest + 100_000_000,
+    )  # fmt: skip
+
+
+def build(prepared: Prepared, out: Path, running: Running = Running()) -> Manifest | None:
+    """Make a part of a data set and, when it completes the plan, its manifest.
+
+    Returns the manifest, or None while other parts are not done.
+
+    Raises:
+        InputError: a step cannot be used (groups that are done stay done).
+        DatasetError: the folder holds something else.
+        SubgridError: the disk is full, a worker was killed.
+    """
+    blueprint = prepared.blueprint
+    if (out / MANIFEST).exists():
+        blueprint.lay(out)
+        return read_manifest(out)
+    blueprint.lay(out)
+    groups = running.part.of(blueprint.groups)
+    columns = blueprint.grid.columns
+    meter = _Meter(sum(len(group.steps) for group in groups) * columns, running.progress)
+    jobs = []
+    for group in groups:
+        if is_done(out, group):
+            meter.add(len(group.steps) * columns)
+        else:
+            files = {label: prepared.steps[label] for label in group.steps if label in prepared.steps}
+            jobs.append(GroupJob(out, blueprint, prepared.source, group, files, running.skip_bad))
+    _run(jobs, running.workers, meter)
+    write_part(out, running.part, blueprint)
+    if all(is_done(out, group) for group in blueprint.groups):
+        return _finish(prepared, out)
+    return None
+
+
+class _Meter:
+    """Adds up rows for whoever watches."""
+
+    def __init__(self, total: int, progress: Callable[[int, int], None] | None) -> None:
+        self.done, self.total, self.progress = 0, total, progress
+
+    def add(self, rows: int) -> None:
+        self.done += rows
+        if self.progress:
+            self.progress(min(self.done, self.total), self.total)
+
+
+def _run(jobs: list[GroupJob], workers: int, meter: _Meter) -> None:
+    if workers <= 1 or len(jobs) <= 1:
+        for job in jobs:
+            build_group(job, meter.add)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
+        try:
+            _feed(pool, iter(jobs), 2 * workers, meter)
+        except BrokenProcessPool as error:
+            raise SubgridError(
+                "a worker process was killed (out of memory?); finished groups are kept: run the same command again, "
+                "with fewer --workers if memory is short"
+            ) from error
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _feed(pool: ProcessPoolExecutor, jobs: Iterable[GroupJob], ahead: int, meter: _Meter) -> None:
+    """Keep a few jobs under way; a job carries its steps' names, and a plan may have thousands of groups."""
+    columns, under_way = 0, {}
+    for job in jobs:
+        columns = job.blueprint.grid.columns
+        under_way[pool.submit(_build_quietly, job)] = len(job.group.steps)
+        if len(under_way) >= ahead:
+            _collect(under_way, meter, columns)
+    while under_way:
+        _collect(under_way, meter, columns)
+
+
+def _collect(under_way: dict, meter: _Meter, columns: int) -> None:  # type: ignore[type-arg]
+    done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+    for future in done:
+        steps = under_way.pop(future)
+        future.result()
+        meter.add(steps * columns)
+
+
+def _build_quietly(job: GroupJob) -> None:
+    build_group(job)
+
+
+def _finish(prepared: Prepared, out: Path) -> Manifest:
+    """Fold the moments in the order of groups, write statistics and, last, the manifest."""
+    blueprint = prepared.blueprint
+    reports = [read_report(out, group, blueprint.digest) for group in blueprint.groups]
+    manifest = make_manifest(blueprint, reports, prepared.source.url, _licence(prepared.source))
+    if not manifest.rows("training"):
+        raise InputError(f"{prepared.source.url}: every training step was dropped; there is nothing to train on")
+    tables = {}
+    for split in SPLITS:
+        if manifest.rows(split):
+            tables[split] = sum((one.table(split, blueprint.variables) for one in reports),
+                                Table.zero(blueprint.variables))  # fmt: skip
+    write_whole(out / STATISTICS_FILE, lambda aside: write_tables(aside, tables, {"dataset": manifest.digest}))
+    write_json(out / MANIFEST, manifest.model_dump())
+    return manifest
+
+
+def _licence(source: Location) -> str:
+    """Made-up data say so in their grid file or steps; everything else is taken for ClimSim's."""
+    import netCDF4
+
+    if source.remote:
+        return _REAL
+    first = next(name for name in source.names() if ".mli." in name)
+    with netCDF4.Dataset(source.local(first)) as file:
+        return _SYNTHETIC if "synthetic" in file.ncattrs() else _REAL
+
+
+def grid_path(out: Path) -> Path:
+    """Where a data set keeps its grid."""
+    return out / GRID_FILE

@@ -1,0 +1,150 @@
+"""The manifest of a data set, ``dataset.json``: written last, so a folder without it is an unfinished build."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from subgrid import __version__
+from subgrid.errors import DatasetError
+from subgrid.records.blueprint import Blueprint
+from subgrid.records.ledger import GroupReport, Shard
+from subgrid.records.splits import SPLITS
+
+FORMAT = "subgrid-dataset/1"
+MANIFEST = "dataset.json"
+
+
+class StoredVariable(BaseModel):
+    """A variable as it stands in the rows: columns in this order, values times 2**exponent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    levels: int
+    unit: str
+    exponent: int
+
+
+class Manifest(BaseModel):
+    """What a data set is.
+
+    Attributes:
+        format: version of this file.
+        digest: identity of the data set; follows from layout, variables, grid, plan, split, seed and the shards.
+        variable_set, inputs, targets: what a row holds.
+        features, stride, offsets: the record's layout: dtype and width by name, bytes from one record to the next,
+            offset of each array from the start of its record.
+        columns, grid: columns of the grid and its digest.
+        plan, split, seed: digest of ``plan.json``, the rule, the seed.
+        shards: in the order of groups, training before validation.
+        skipped: steps listed without an ``mlo``; dropped: planned steps that were left out, with reasons.
+        flushed: stored values too small for float32 that became zero; fill: fill values; by variable.
+        other_time: steps whose files hold another date than their names.
+        source, licence, created, program: provenance, not part of the digest.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str = FORMAT
+    digest: str
+    variable_set: str
+    inputs: tuple[StoredVariable, ...]
+    targets: tuple[StoredVariable, ...]
+    features: dict[str, tuple[str, int]]
+    stride: int
+    offsets: dict[str, int]
+    columns: int
+    grid: str
+    plan: str
+    split: str
+    seed: int
+    shards: tuple[Shard, ...]
+    skipped: tuple[str, ...]
+    dropped: dict[str, str]
+    flushed: dict[str, int]
+    fill: dict[str, int]
+    other_time: int
+    source: str
+    licence: str
+    created: str
+    program: str
+
+    def rows(self, split: str) -> int:
+        """Rows of a split."""
+        return sum(shard.rows for shard in self.shards if shard.split == split)
+
+    def computed_digest(self) -> str:
+        """SHA-256 of all that makes the data set what it is (not of times, hosts, paths, program versions)."""
+        names = ("variable_set", "inputs", "targets", "features", "stride", "offsets", "columns", "grid", "plan",
+                 "split", "seed", "shards")  # fmt: skip
+        return sha256(json.dumps(self.model_dump(include=set(names)), sort_keys=True).encode()).hexdigest()
+
+
+def make_manifest(blueprint: Blueprint, reports: Sequence[GroupReport], source: str, licence: str) -> Manifest:
+    """The manifest of a build whose every group is finished; ``reports`` in the order of the blueprint's groups."""
+    variables, layout = blueprint.variables, blueprint.layout
+    shards = [shard for split in SPLITS for report in reports for shard in report.shards if shard.split == split]
+    manifest = Manifest(
+        digest="",
+        variable_set=variables.name,
+        inputs=tuple(_stored(item) for item in variables.inputs),
+        targets=tuple(_stored(item) for item in variables.targets),
+        features={feature.name: (feature.dtype, feature.width) for feature in layout.features},
+        stride=layout.stride,
+        offsets=layout.offsets,
+        columns=blueprint.grid.columns,
+        grid=blueprint.grid.digest,
+        plan=blueprint.plan.digest,
+        split=blueprint.plan.split,
+        seed=blueprint.settings.seed,
+        shards=tuple(shards),
+        skipped=blueprint.plan.skipped,
+        dropped={label: reason for report in reports for label, reason in report.dropped.items()},
+        flushed=_total([report.flushed for report in reports]),
+        fill=_total([report.fill for report in reports]),
+        other_time=sum(report.other_time for report in reports),
+        source=source,
+        licence=licence,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        program=f"subgrid {__version__}",
+    )
+    return manifest.model_copy(update={"digest": manifest.computed_digest()})
+
+
+def _stored(item: Any) -> StoredVariable:
+    return StoredVariable(name=item.name, levels=item.levels, unit=item.unit, exponent=item.exponent)
+
+
+def _total(counts: Sequence[dict[str, int]]) -> dict[str, int]:
+    names = sorted({name for one in counts for name in one})
+    return {name: sum(one.get(name, 0) for one in counts) for name in names}
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check the manifest of a data set.
+
+    Raises:
+        DatasetError: no manifest (an unfinished build, or no data set), a damaged one, one whose digest does not
+            follow from its content, or a shard name that leads out of the folder.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = Manifest.model_validate_json(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        state = "an unfinished build: run the same build again" if (folder / "build.json").exists() else "no data set"
+        raise DatasetError(f"{folder}: expected a data set with a {MANIFEST}, found {state}") from None
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path}: damaged, or written by another version of subgrid ({error})") from error
+    if manifest.format != FORMAT:
+        raise DatasetError(f"{path}: expected format {FORMAT}, found {manifest.format!r}")
+    if manifest.digest != manifest.computed_digest():
+        raise DatasetError(f"{path}: the digest does not follow from the content; the manifest was changed")
+    for shard in manifest.shards:
+        if Path(shard.name).name != shard.name or shard.name in (".", ".."):
+            raise DatasetError(f"{path}: shard name {shard.name!r} leads out of the data set")
+    return manifest

@@ -1,0 +1,100 @@
+"""A data set opened for reading: what it holds, its rows in stored order or as an endless shuffled stream."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+from subgrid.errors import DatasetError
+from subgrid.records.blueprint import GRID_FILE, SHARDS, dataset_layout
+from subgrid.records.build import STATISTICS_FILE
+from subgrid.records.example import RecordLayout
+from subgrid.records.manifest import Manifest, read_manifest
+from subgrid.records.shards import Shards
+from subgrid.records.splits import SPLITS
+from subgrid.records.stream import Batch, Stream, StreamSettings, as_batch
+from subgrid.schema.grid import Grid
+from subgrid.schema.variable_sets import VariableSet, variable_set
+from subgrid.statistics.table import Table, read_tables
+
+__all__ = ["Batch", "Dataset", "Stream", "StreamSettings"]
+
+
+class Dataset:
+    """A finished data set in a folder.
+
+    ``scan`` gives every row once, ``stream`` gives them shuffled for ever; both in stored units.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder, self.manifest = folder, manifest
+        self.variables: VariableSet = variable_set(manifest.variable_set)
+        self.layout: RecordLayout = dataset_layout(self.variables, manifest.features["inputs"][0] == "<f8")
+        self._shards: dict[str, Shards] = {}
+        self._check()
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "Dataset":
+        """Open a data set; raises DatasetError for anything else (see ``read_manifest``)."""
+        return cls(Path(folder), read_manifest(Path(folder)))
+
+    def _check(self) -> None:
+        """This version must store the variables as the manifest says; units and exponents are part of the bytes."""
+        for side, items in (("inputs", self.variables.inputs), ("targets", self.variables.targets)):
+            found = [(item.name, item.levels, item.exponent) for item in getattr(self.manifest, side)]
+            if found != [(item.name, item.levels, item.exponent) for item in items]:
+                raise DatasetError(f"{self.folder}: its {side} are stored otherwise than in this version of subgrid")
+        if (self.layout.stride, self.layout.offsets) != (self.manifest.stride, self.manifest.offsets):
+            raise DatasetError(f"{self.folder}: the record layout of the manifest is not that of this version")
+
+    @property
+    def digest(self) -> str:
+        """Identity of the data set, wherever it lies."""
+        return self.manifest.digest
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The grid; raises DatasetError when it is not the manifest's."""
+        grid = Grid.read(self.folder / GRID_FILE)
+        if grid.digest != self.manifest.grid:
+            raise DatasetError(f"{self.folder / GRID_FILE}: not the grid that the manifest names")
+        return grid
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """Rows by split, those without rows left out."""
+        return {split: self.manifest.rows(split) for split in SPLITS if self.manifest.rows(split)}
+
+    def rows(self, split: str) -> int:
+        """Rows of a split; raises DatasetError when there is no such split."""
+        if split not in self.splits:
+            raise DatasetError(f"{self.folder}: no split {split!r}; it has {', '.join(self.splits)}")
+        return self.splits[split]
+
+    @cached_property
+    def _tables(self) -> dict[str, Table]:
+        return read_tables(self.folder / STATISTICS_FILE)
+
+    def table(self, split: str = "training") -> Table:
+        """Statistics of a split."""
+        self.rows(split)
+        return self._tables[split]
+
+    def shards(self, split: str) -> Shards:
+        """The shards of a split."""
+        self.rows(split)
+        if split not in self._shards:
+            chosen = [shard for shard in self.manifest.shards if shard.split == split]
+            self._shards[split] = Shards(self.folder / SHARDS, chosen, self.layout)
+        return self._shards[split]
+
+    def stream(self, split: str, settings: StreamSettings, start: int = 0) -> Stream:
+        """Rows of a split in the closed-form order, for ever; ``start`` rows have been given out already."""
+        return Stream(self.shards(split), settings, start)
+
+    def scan(self, split: str, batch: int) -> Iterator[Batch]:
+        """Every row of a split once, in stored order; the last batch of a shard may be short."""
+        shards = self.shards(split)
+        for index in range(len(shards.shards)):
+            records = shards[index]
+            for start in range(0, records.shape[0], batch):
+                yield as_batch(self.layout, records[start : start + batch])

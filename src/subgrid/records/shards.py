@@ -1,0 +1,64 @@
+"""Shards of a data set opened for reading: verified as a whole once, then mapped into memory."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+
+from subgrid.errors import DatasetError
+from subgrid.records.example import RecordLayout
+from subgrid.records.framing import crc32c
+from subgrid.records.ledger import Shard
+
+
+def open_shard(path: Path, shard: Shard, layout: RecordLayout) -> np.ndarray:
+    """Map a shard and check it: size, checksum of the whole, place of the arrays in its first record.
+
+    Returns uint8 (rows, stride); private to the process, so writing to it changes no file.
+
+    Raises:
+        DatasetError: the shard is missing, of another size, or its bytes are not those of the manifest (then the
+            first bad row is named).
+    """
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        raise DatasetError(f"{path}: the shard is missing; build the data set again or fetch it anew") from None
+    if size != shard.bytes or size != shard.rows * layout.stride:
+        raise DatasetError(
+            f"{path}: expected {shard.bytes} bytes ({shard.rows} rows of {layout.stride}), found {size}; "
+            "the shard was cut or belongs to another data set"
+        )
+    records = np.memmap(path, dtype=np.uint8, mode="c", shape=(shard.rows, layout.stride))
+    if crc32c(records.reshape(-1)) != shard.crc32c:
+        bad = layout.bad_rows(records)
+        where = f"row {bad[0]} is damaged ({len(bad)} in all)" if bad else "its rows are whole, but not those written"
+        raise DatasetError(f"{path}: the checksum is not the manifest's: {where}; build the data set again")
+    layout.check(records[0], str(path))
+    return records
+
+
+class Shards:
+    """The shards of one split, each opened when first needed; safe to use from several threads."""
+
+    def __init__(self, folder: Path, shards: Sequence[Shard], layout: RecordLayout) -> None:
+        self.folder, self.shards, self.layout = folder, tuple(shards), layout
+        self._open: dict[int, np.ndarray] = {}
+        self._lock = Lock()
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Records of a shard, uint8 (rows, stride)."""
+        found = self._open.get(index)
+        if found is None:
+            with self._lock:
+                found = self._open.get(index)
+                if found is None:
+                    shard = self.shards[index]
+                    found = self._open[index] = open_shard(self.folder / shard.name, shard, self.layout)
+        return found
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Rows of each shard."""
+        return tuple(shard.rows for shard in self.shards)

@@ -1,0 +1,180 @@
+"""An endless shuffled stream of rows: an order in closed form, threads that gather ahead, a place that is one integer.
+
+Batch b of a stream that starts at row s holds the rows at positions s + b*B ... s + (b+1)*B of the order; process r of
+P gets the r-th P-th of them. Inside a process's share the rows stand sorted by shard, so a batch is gathered by one copy
+a shard, of whole records, into memory that is used again once nobody refers to it.
+"""
+
+import sys
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Lock
+from types import TracebackType
+from typing import NamedTuple
+
+import numpy as np
+
+from subgrid.errors import SettingsError
+from subgrid.records.example import RecordLayout
+from subgrid.records.order import Order
+from subgrid.records.shards import Shards
+
+_THREADS = 2
+_AHEAD = 4  # batches under way
+_WINDOWS_KEPT = 3
+
+
+class Batch(NamedTuple):
+    """Rows as arrays, in stored units (x * 2**exponent).
+
+    Attributes:
+        inputs: float32 or float64 (row, input_width).
+        targets: the same (row, target_width).
+        row: int64 (row,), the row's number: (time / 1200) x grid columns + column.
+        column: int32 (row,), -1 where unknown.
+        time: int64 (row,), seconds since 0001-01-01 without leap years, -1 where unknown.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
+    time: np.ndarray
+
+
+def as_batch(layout: RecordLayout, records: np.ndarray) -> Batch:
+    """Sealed records, uint8 (rows, stride), as a batch; the two large arrays are views."""
+    views = layout.views(records)
+    small = (np.ascontiguousarray(views[name][:, 0]) for name in ("row", "column", "time"))
+    return Batch(views["inputs"], views["targets"], *small)
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """How rows are given out.
+
+    Attributes:
+        batch: rows of a global batch.
+        seed: of the order.
+        window: shards whose rows are mixed.
+        rank, ranks: which share of every batch this process takes.
+    """
+
+    batch: int
+    seed: int = 0
+    window: int = 16
+    rank: int = 0
+    ranks: int = 1
+
+    def __post_init__(self) -> None:
+        if self.batch < 1 or self.window < 1 or not 0 <= self.rank < self.ranks or self.batch % self.ranks:
+            raise SettingsError(
+                f"a stream needs batch and window of at least 1, a rank below ranks, and a batch that ranks divide; "
+                f"found {self}"
+            )
+
+
+class _Memory:
+    """Buffers of one size that are used again when nobody else refers to them."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self.shape = shape
+        self._buffers: list[np.ndarray] = []
+        self._lock = Lock()
+
+    def take(self) -> np.ndarray:
+        with self._lock:
+            for place in range(len(self._buffers)):
+                # Two references: the list's and the argument's. Views of a batch hold one more.
+                if sys.getrefcount(self._buffers[place]) == 2:
+                    return self._buffers[place]
+            self._buffers.append(np.empty(self.shape, dtype=np.uint8))
+            return self._buffers[-1]
+
+
+class Stream:
+    """Endless iterator of ``Batch``; a context manager. ``position`` is the place: rows given out so far, all ranks."""
+
+    def __init__(self, shards: Shards, settings: StreamSettings, start: int = 0) -> None:
+        self.settings, self.position = settings, start
+        self._shards = shards
+        self._order = Order(shards.rows, settings.seed, settings.window)
+        self._memory = _Memory((settings.batch // settings.ranks, shards.layout.stride))
+        self._windows: OrderedDict[tuple[int, int], Future] = OrderedDict()
+        self._lock = Lock()
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="rows")
+        self._orders = ThreadPoolExecutor(1, thread_name_prefix="order")
+        self._under_way: deque[Future[Batch]] = deque()
+        self._next = start
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        while len(self._under_way) < _AHEAD:
+            share = self.settings.batch // self.settings.ranks
+            self._under_way.append(self._pool.submit(self._gather, self._next + self.settings.rank * share, share))
+            self._next += self.settings.batch
+        batch = self._under_way.popleft().result()
+        self.position += self.settings.batch
+        return batch
+
+    def _gather(self, start: int, count: int) -> Batch:
+        shard, row = self._rows_at(start, count)
+        records = self._memory.take()
+        by_shard = np.argsort(shard, kind="stable")
+        shard, row = shard[by_shard], row[by_shard]
+        bounds = np.flatnonzero(np.diff(shard, prepend=-1, append=-1))
+        for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+            source = self._shards[int(shard[first])]
+            whole = np.dtype(f"V{source.shape[1]}")
+            np.take(source.view(whole)[:, 0], row[first:last], out=records[first:last].view(whole)[:, 0], mode="clip")
+        return as_batch(self._shards.layout, records)
+
+    def _rows_at(self, start: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Shard and row in it of ``count`` consecutive positions of the order, (count,) each."""
+        parts = []
+        epoch, index, place = self._order.locate(start)
+        while count:
+            shard, row = self._window(epoch, index)
+            take = slice(place, min(place + count, shard.size))
+            parts.append((shard[take], row[take]))
+            count -= parts[-1][0].size
+            epoch, index = self._after(epoch, index)
+            place = 0
+        return np.concatenate([shard for shard, _ in parts]), np.concatenate([row for _, row in parts])
+
+    def _after(self, epoch: int, index: int) -> tuple[int, int]:
+        return (epoch, index + 1) if index + 1 < len(self._order.windows(epoch)) else (epoch + 1, 0)
+
+    def _window(self, epoch: int, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """The order of a window; the next one is worked out meanwhile."""
+        with self._lock:
+            for key in ((epoch, index), self._after(epoch, index)):
+                if key not in self._windows:
+                    self._windows[key] = self._orders.submit(self._window_order, *key)
+            self._windows.move_to_end((epoch, index))
+            while len(self._windows) > _WINDOWS_KEPT:
+                self._windows.popitem(last=False)
+            found = self._windows[(epoch, index)]
+        return found.result()  # type: ignore[no-any-return]
+
+    def _window_order(self, epoch: int, index: int) -> tuple[np.ndarray, np.ndarray]:
+        window = self._order.windows(epoch)[index]
+        which, row = window.order()
+        return np.asarray(window.shards, dtype=np.int32)[which], row
+
+    def close(self) -> None:
+        """Stop the threads; batches that were given out stay valid."""
+        for pool in (self._pool, self._orders):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def __enter__(self) -> "Stream":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,43 @@
+"""Every byte of a data set against its manifest; all that is wrong is named, not only the first."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from subgrid.errors import DatasetError
+from subgrid.records.blueprint import SHARDS
+from subgrid.records.reader import Dataset
+from subgrid.records.shards import open_shard
+
+
+def verify(folder: Path, progress: Callable[[int, int], None] | None = None) -> list[str]:
+    """Check manifest, grid, statistics and all shards; returns what is wrong, one line each, empty when all is well.
+
+    Raises DatasetError when the folder is no data set at all.
+    """
+    dataset = Dataset.open(folder)
+    wrong = []
+    for check in (lambda: dataset.grid, lambda: _check_statistics(dataset)):
+        try:
+            check()
+        except (DatasetError, ValueError) as error:
+            wrong.append(str(error))
+    total = sum(shard.bytes for shard in dataset.manifest.shards)
+    done = 0
+    for shard in dataset.manifest.shards:
+        try:
+            open_shard(folder / SHARDS / shard.name, shard, dataset.layout)
+        except DatasetError as error:
+            wrong.append(str(error))
+        done += shard.bytes
+        if progress:
+            progress(done, total)
+    known = {shard.name for shard in dataset.manifest.shards}
+    strangers = sorted(path.name for path in (folder / SHARDS).iterdir() if path.name not in known)
+    wrong += [f"{folder / SHARDS / name}: not in the manifest" for name in strangers if ".partial-" not in name]
+    return wrong
+
+
+def _check_statistics(dataset: Dataset) -> None:
+    for split, rows in dataset.splits.items():
+        if (found := dataset.table(split).rows) != rows:
+            raise DatasetError(f"{dataset.folder}: the statistics of {split} count {found} rows, there are {rows}")

@@ -15,13 +15,13 @@ def emulator(data, tiny):
     return build_emulator(emulator_settings(tiny().model_dump(mode="json")), data.table("training")).eval()
 
 
-@pytest.mark.parametrize(("rows", "batch"), [(60, 60), (60, 7), (23, 10), (20, 10)])
+@pytest.mark.parametrize(("rows", "batch"), [(72, 100), (72, 7), (23, 10), (20, 10)])
 def test_scores_do_not_depend_on_the_batch(data, emulator, rows: int, batch: int) -> None:
     card = validate(emulator, data, rows, batch)
     assert card is not None and card.rows == rows
-    whole = next(iter(data.scan("validation", 60)))
-    inputs = whole.inputs[:rows].astype(np.float64) / 2.0**data.variables.input_exponents
-    truth = whole.targets[:rows].astype(np.float64) / 2.0**data.variables.target_exponents
+    stored = [np.concatenate(arrays) for arrays in zip(*data.scan("validation", 100), strict=True)]
+    inputs = stored[0][:rows].astype(np.float64) / 2.0**data.variables.input_exponents
+    truth = stored[1][:rows].astype(np.float64) / 2.0**data.variables.target_exponents
     prediction = emulator.predict(torch.from_numpy(inputs), stored=False).targets.numpy()
     cloud_water = inputs[:, data.variables.input_slices["state_q0002"]]
     expected = Scorecard.of(data.variables, prediction, truth, -cloud_water[:, 12:27] / 1200)
@@ -30,10 +30,10 @@ def test_scores_do_not_depend_on_the_batch(data, emulator, rows: int, batch: int
 
 
 def test_a_limit_of_nought_is_no_limit(data, unvalidated) -> None:
-    assert [validation_rows(data, limit) for limit in (0, 10, 1000)] == [60, 10, 60]
+    assert [validation_rows(data, limit) for limit in (0, 10, 1000)] == [72, 10, 72]
     assert validation_rows(unvalidated, 10) == 0
 
 
 def test_validation_stops_when_asked(data, emulator) -> None:
     asked = iter([False, True])
-    assert validate(emulator, data, 60, 8, lambda: next(asked)) is None
+    assert validate(emulator, data, 72, 8, lambda: next(asked)) is None

@@ -130,7 +130,7 @@ class RecordLayout:
         """
         try:
             found = _offsets(record[HEADER : self.stride - FOOTER].tobytes(), set(self.offsets))
-        except (IndexError, ValueError) as error:
+        except (LookupError, ValueError) as error:
             raise DatasetError(f"{where}: the first record is not a tf.train.Example of the manifest") from error
         if found != self.offsets:
             raise DatasetError(

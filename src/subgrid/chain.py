@@ -1,0 +1,114 @@
+"""The whole chain from one recipe: raw steps -> data set -> trained network -> prediction -> scores.
+
+Every stage is what the command of that stage does, and each goes on where it was stopped:
+
+    OUT/source      raw steps, only where the recipe makes them up
+    OUT/data        the data set
+    OUT/run         the training run
+    OUT/prediction  of the split that is scored
+    OUT/score.json  its scores
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from subgrid.evaluation.scorecard import Scorecard
+from subgrid.prediction.columns import DatasetColumns
+from subgrid.prediction.predict import predict
+from subgrid.prediction.score import climatology, score
+from subgrid.recipe import Recipe
+from subgrid.records.blueprint import BuildSettings
+from subgrid.records.build import Running, build, prepare
+from subgrid.records.files import write_json
+from subgrid.records.reader import Dataset
+from subgrid.source.locations import Location
+from subgrid.source.steps import Choice
+from subgrid.training.checkpoint import load_emulator
+from subgrid.training.loop import train
+from subgrid.training.progress import Reporter
+
+SYNTHETIC = "synthetic"
+CLEARLY = 0.05
+"""How far above climatology's r2_294 a trained score must be to count as learnt."""
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told: ``progress(what, unit)`` opens a display, ``reporter`` follows the training."""
+
+    progress: Callable[[str, str], AbstractContextManager[Callable[[int, int], None]]]
+    reporter: Reporter
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the chain ends with.
+
+    Attributes:
+        score: content of score.json.
+        climatology: the three figures of predicting the training mean everywhere.
+        learnt: whether the network is clearly above it; None where r2_294 is not defined for the variable set.
+    """
+
+    score: dict[str, Any]
+    climatology: dict[str, float | None]
+    learnt: bool | None
+
+
+def run(recipe: Recipe, watcher: Watcher) -> Outcome:
+    """Carry a recipe through; raises what the stages raise."""
+    out = Path(recipe.out)
+    source = _source(recipe, out, watcher)
+    dataset = _dataset(recipe, source, out / "data", watcher)
+    train(recipe, dataset, out / "run", reporter=watcher.reporter)
+    split = recipe.prediction.split if recipe.prediction.split in dataset.splits else "training"
+    emulator, info = load_emulator(f"{out / 'run'}@{recipe.prediction.checkpoint}")
+    columns = DatasetColumns(dataset, split)
+    with watcher.progress("predict", "columns") as report:
+        predict(emulator, info, columns, out / "prediction", source=str(out / "data"),
+                batch=recipe.prediction.batch, progress=report)  # fmt: skip
+    with watcher.progress("score", "columns") as report:
+        scored = score(out / "prediction", str(out / "data"), progress=report)
+    return _outcome(scored.card, climatology(columns, info.table), split, out)
+
+
+def _source(recipe: Recipe, out: Path, watcher: Watcher) -> Location:
+    if recipe.source.location != SYNTHETIC:
+        return Location(recipe.source.location)
+    from subgrid.source.synthetic import SyntheticSettings, write_climate
+
+    made = recipe.source.synthetic
+    settings = SyntheticSettings(
+        steps=made.steps, columns=made.columns, grid=Path(made.grid) if made.grid else None, seed=recipe.seed
+    )
+    with watcher.progress("sample", "steps") as report:
+        write_climate(out / "source", settings, report)
+    return Location(str(out / "source"))
+
+
+def _dataset(recipe: Recipe, source: Location, out: Path, watcher: Watcher) -> Dataset:
+    wanted, records = recipe.source, recipe.records
+    settings = BuildSettings(records.variables, records.float64, records.shard_bytes, recipe.seed)
+    ready = prepare(
+        source,
+        settings,
+        Choice(wanted.start, wanted.end, wanted.stride),
+        validation=wanted.validation,
+        grid=Path(wanted.grid) if wanted.grid else None,
+        plan=Path(wanted.plan) if wanted.plan else None,
+    )
+    with watcher.progress("build", "columns") as report:
+        build(ready, out, Running(workers=records.workers, progress=report))
+    return Dataset.open(out)
+
+
+def _outcome(card: Scorecard, baseline: Scorecard, split: str, out: Path) -> Outcome:
+    figures, reference = card.headline(), baseline.headline()
+    found, ground = figures["r2_294"], reference["r2_294"]
+    learnt = None if found is None or ground is None else found > ground + CLEARLY
+    content = {**card.to_json(), "split": split, "climatology": reference}
+    write_json(out / "score.json", content)
+    return Outcome(content, reference, learnt)

@@ -1,0 +1,67 @@
+"""The command ``subgrid``: what users type, what they see, how it ends.
+
+Results go to standard output, progress and errors to standard error. An error is plain lines. Exit codes: 0 done,
+1 refused or failed, 2 wrong usage, 130 Ctrl-C. Libraries are imported inside the commands that use them, so that
+``subgrid --help`` answers at once.
+"""
+
+import sys
+
+import typer
+from typer.exceptions import TyperException
+
+from subgrid import __version__
+from subgrid.cli import data, learning
+from subgrid.errors import SubgridError
+
+app = typer.Typer(
+    name="subgrid",
+    help="Machine-learned emulators of sub-grid atmospheric physics: raw ClimSim steps -> data set -> network -> score.",
+    epilog="Start with: subgrid run recipes/quickstart.yaml",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+data.register(app)
+learning.register(app)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"subgrid {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Options of the command itself."""
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    try:
+        return int(app(standalone_mode=False) or 0)
+    except TyperException as error:
+        error.show()
+        return error.exit_code
+    except typer.Exit as end:
+        return end.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+    except SubgridError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has left; nothing to tell
+        return 1
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1

@@ -1,0 +1,156 @@
+"""Commands that make, show and check data: sample, build, inspect, verify, stats."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from subgrid.cli import terminal
+
+_JSON = typer.Option("--json", help="One JSON object on standard output.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    for command in (sample, build, inspect, verify, stats):
+        app.command()(command)
+
+
+def sample(
+    out: Annotated[Path, typer.Argument(help="Folder to write raw steps into.")],
+    steps: Annotated[int, typer.Option(help="Steps to write.", min=1)] = 60,
+    columns: Annotated[int | None, typer.Option(help="Columns of a quasi-uniform grid (default 384).", min=2)] = None,
+    grid: Annotated[Path | None, typer.Option(help="A grid file to use instead.")] = None,
+    seed: Annotated[int, typer.Option(help="Draws coasts and weather.", min=0)] = 0,
+    missing_mlo: Annotated[int, typer.Option(help="Steps without an mlo file, as happens in real data.", min=0)] = 0,
+) -> None:
+    """Write raw steps of a small made-up climate, in ClimSim's files and folders.
+
+    Example: subgrid sample made-up --steps 60 --columns 384
+    """
+    from subgrid.errors import SettingsError
+    from subgrid.source.synthetic import SyntheticSettings, write_climate
+
+    if grid is not None and columns is not None:
+        raise SettingsError("give --columns or --grid, not both")
+    settings = SyntheticSettings(steps=steps, columns=columns or 384, grid=grid, seed=seed, missing_mlo=missing_mlo)
+    with terminal.progress("sample", "steps") as report:
+        write_climate(out, settings, report)
+    print(f"{out}: {steps} made-up steps")
+
+
+def build(
+    source: Annotated[str, typer.Argument(help="Folder or URL of raw steps.")],
+    out: Annotated[Path, typer.Argument(help="Folder of the data set.")],
+    validation: Annotated[str | None, typer.Option(help="Split: every=5, dates=A..B/7, blocks=10d/50, file=LIST or "
+                                                        "rows=N. Default: none.")] = None,
+    part: Annotated[str, typer.Option(help="i/N: only the i-th of N parts; parts may share OUT.")] = "1/1",
+    workers: Annotated[int, typer.Option(help="Local processes.", min=1)] = 1,
+    seed: Annotated[int, typer.Option(help="Of all permutations.", min=0)] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    variables: Annotated[str, typer.Option(help="Variable set: kaggle, v1 or v2.")] = "kaggle",
+    start: Annotated[str | None, typer.Option(help="First year, month, day or step, as in 0001-02.")] = None,
+    end: Annotated[str | None, typer.Option(help="Last year, month, day or step, included.")] = None,
+    stride: Annotated[int, typer.Option(help="Every n-th step.", min=1)] = 1,
+    shard_size: Annotated[str, typer.Option(help="About how large a shard is, as in 64MB.")] = "64MB",
+    float64: Annotated[bool, typer.Option("--float64", help="Store rows in float64.")] = False,
+    grid: Annotated[Path | None, typer.Option(help="Grid file. Default: the one *_grid-info.nc in SOURCE.")] = None,
+    plan: Annotated[Path | None, typer.Option(help="Plan file: used if it exists, written first if not.")] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Drop and count steps that are refused.")] = False,
+) -> None:  # fmt: skip
+    """Build a data set from raw steps. The same command again goes on where it was stopped.
+
+    Example: subgrid build ClimSim_low-res data --validation every=5 --workers 2
+    """
+    from subgrid.records.blueprint import BuildSettings
+    from subgrid.records.build import Running, estimate, prepare
+    from subgrid.records.build import build as build_records
+    from subgrid.records.plan import Part
+    from subgrid.recipe import parse_size
+    from subgrid.source.locations import Location
+    from subgrid.source.steps import Choice
+
+    settings = BuildSettings(variables, float64, parse_size(shard_size), seed)
+    ready = prepare(Location(source), settings, Choice(start, end, stride), validation=validation, grid=grid, plan=plan)
+    _show_plan(estimate(ready, out), ready.blueprint.plan.split)
+    if dry_run:
+        return
+    with terminal.progress("build") as report:
+        manifest = build_records(ready, out, Running(Part.parse(part), workers, skip_bad, report))
+    if manifest is None:
+        print(f"{out}: part {part} is done; other parts are not")
+        return
+    counted = {"without mlo": len(manifest.skipped), "dropped": len(manifest.dropped),
+               "with another date inside": manifest.other_time}  # fmt: skip
+    for what, count in counted.items():
+        if count:
+            terminal.say(f"{count} steps {what}")
+    print(f"{out}: {manifest.rows('training'):,} training and {manifest.rows('validation'):,} validation rows in "
+          f"{len(manifest.shards)} shards, digest {manifest.digest[:16]}")  # fmt: skip
+
+
+def _show_plan(plan, split: str) -> None:  # type: ignore[no-untyped-def]
+    for name in plan.steps:
+        if plan.rows[name]:
+            terminal.say(f"{name}: {plan.steps[name]:,} steps, {plan.rows[name]:,} rows, {plan.groups[name]:,} groups")
+    if plan.skipped:
+        terminal.say(f"skipped: {plan.skipped:,} steps without an mlo file")
+    if split.startswith("rows="):
+        terminal.say("this split leaks: validation rows have training rows of the same step as neighbours")
+    terminal.say(f"size: {terminal.size(plan.bytes)} of {terminal.size(plan.free)} free; memory of a worker about "
+                 f"{terminal.size(plan.memory)}")  # fmt: skip
+
+
+def inspect(
+    path: Annotated[Path, typer.Argument(help="Raw steps, a data set, a build under way, a run or a prediction.")],
+    json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Show what a folder holds and how much of it is done.
+
+    Example: subgrid inspect data
+    """
+    from subgrid import inspection
+
+    found = inspection.inspect(path)
+    if json:
+        terminal.as_json(found)
+    else:
+        print(inspection.as_text(found))
+
+
+def verify(dataset: Annotated[Path, typer.Argument(help="Folder of a data set.")]) -> None:
+    """Check every byte of a data set against its manifest; names the shard and row that is damaged.
+
+    Example: subgrid verify data
+    """
+    from subgrid.records.verify import verify as verify_records
+
+    with terminal.progress("verify", "bytes") as report:
+        wrong = verify_records(dataset, report)
+    for line in wrong:
+        terminal.say(f"error: {line}")
+    if wrong:
+        raise typer.Exit(1)
+    print(f"{dataset}: every row is whole")
+
+
+def stats(
+    datasets: Annotated[list[Path], typer.Argument(help="One data set or several, folded together.")],
+    split: Annotated[str, typer.Option(help="training or validation.")] = "training",
+    out: Annotated[Path | None, typer.Option(help="Save the moments as NetCDF.")] = None,
+    compare: Annotated[Path | None, typer.Option(help="A statistics.nc, a data set, or a folder of ClimSim's "
+                                                      "published tables.")] = None,
+) -> None:  # fmt: skip
+    """Moments of the columns of one data set or of several together, and how far they lie from others.
+
+    Example: subgrid stats data --compare normalizations
+    """
+    from subgrid import inspection
+    from subgrid.records.files import write_whole
+    from subgrid.statistics.table import write_tables
+
+    table = inspection.folded_table(datasets, split)
+    if out is not None:
+        write_whole(out, lambda aside: write_tables(aside, {split: table}))
+        terminal.say(f"{out}: written")
+    print(inspection.table_text(table) if compare is None else inspection.difference_text(table, compare, split))

@@ -1,0 +1,212 @@
+"""What a folder holds: raw steps, a data set, a build under way, a run or a prediction; as plain data and as text."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from subgrid.errors import DatasetError, InputError
+from subgrid.prediction.store import MANIFEST as PREDICTION
+from subgrid.prediction.store import read_prediction_manifest
+from subgrid.records.blueprint import BUILD_FILE, read_blueprint
+from subgrid.records.build import STATISTICS_FILE
+from subgrid.records.ledger import is_done
+from subgrid.records.manifest import MANIFEST as DATASET
+from subgrid.records.reader import Dataset
+from subgrid.source.locations import Location
+from subgrid.source.steps import list_steps
+from subgrid.statistics.compare import compare_tables, read_any
+from subgrid.statistics.table import Table
+
+_HEAD = ("variable", "levels", "unit", "min", "mean", "max", "std", "constant")
+
+
+def inspect(path: Path) -> dict[str, Any]:
+    """Describe a folder as plain data; ``kind`` says what it is. Raises DatasetError when it is none of ours."""
+    if not path.is_dir():
+        raise DatasetError(f"{path}: expected a folder, found {'a file' if path.exists() else 'nothing'}")
+    for name, describe in ((DATASET, _dataset), (BUILD_FILE, _unfinished), (PREDICTION, _prediction),
+                           ("recipe.yaml", _run)):  # fmt: skip
+        if (path / name).exists():
+            return describe(path)
+    try:
+        return _raw(path)
+    except InputError as error:
+        raise DatasetError(f"{path}: holds no raw steps, data set, build, run or prediction ({error})") from error
+
+
+def _dataset(path: Path) -> dict[str, Any]:
+    dataset = Dataset.open(path)
+    manifest = dataset.manifest
+    return {
+        "kind": "data set",
+        "path": str(path),
+        "digest": manifest.digest,
+        "rows": dataset.splits,
+        "shards": {split: len(dataset.shards(split).shards) for split in dataset.splits},
+        "bytes": sum(shard.bytes for shard in manifest.shards),
+        "source": manifest.source,
+        "variable_set": manifest.variable_set,
+        "stored_as": manifest.features["inputs"][0],
+        "grid_columns": manifest.columns,
+        "split": manifest.split,
+        "seed": manifest.seed,
+        "skipped": list(manifest.skipped),
+        "dropped": manifest.dropped,
+        "flushed": manifest.flushed,
+        "fill": manifest.fill,
+        "other_time": manifest.other_time,
+        "licence": manifest.licence,
+        "created": manifest.created,
+        "program": manifest.program,
+        "variables": table_rows(dataset.table("training")),
+        "constant": dataset.table("training").constant_columns(),
+    }
+
+
+def _unfinished(path: Path) -> dict[str, Any]:
+    blueprint = read_blueprint(path)
+    done = sum(is_done(path, group) for group in blueprint.groups)
+    return {
+        "kind": "build under way",
+        "path": str(path),
+        "groups_done": done,
+        "groups": len(blueprint.groups),
+        "share_done": round(done / len(blueprint.groups), 4),
+        "variable_set": blueprint.variables.name,
+        "split": blueprint.plan.split,
+        "steps": {"training": len(blueprint.plan.training), "validation": len(blueprint.plan.validation)},
+    }
+
+
+def _prediction(path: Path) -> dict[str, Any]:
+    manifest = read_prediction_manifest(path).model_dump()
+    return {"kind": "prediction", "path": str(path), **{key: manifest[key] for key in manifest if key != "shards"}}
+
+
+def _run(path: Path) -> dict[str, Any]:
+    from subgrid.training import checkpoint, folder
+
+    latest = folder.read_pointer(path, "latest")
+    metrics = path / "metrics.jsonl"
+    lines = [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.exists() else []
+    scored = [line for line in lines if line.get("event") == "sub_epoch"]
+    found: dict[str, Any] = {
+        "kind": "run",
+        "path": str(path),
+        "latest": latest,
+        "best": folder.read_pointer(path, "best"),
+        "checkpoints": folder.checkpoint_names(path),
+        "finished": any(line.get("event") == "finished" for line in lines),
+        "last": scored[-1] if scored else None,
+    }
+    if latest:
+        card = checkpoint.read_card(folder.find_checkpoint(path))
+        rows, batch = card["recipe"]["training"]["rows"], card["recipe"]["training"]["batch"]
+        found |= {
+            "model": card["recipe"]["model"]["name"],
+            "parameters": card["parameters"],
+            "rows": card["rows"],
+            "share_done": round(card["rows"] / (rows // batch * batch), 4),
+            "data_digest": card["data_digest"],
+        }
+    return found
+
+
+def _raw(path: Path) -> dict[str, Any]:
+    steps = list_steps(Location(str(path)))
+    return {
+        "kind": "raw steps",
+        "path": str(path),
+        "steps": len(steps),
+        "first": steps[0].label,
+        "last": steps[-1].label,
+        "without_mlo": [step.label for step in steps if step.mlo is None],
+    }
+
+
+def table_rows(table: Table) -> list[dict[str, Any]]:
+    """A table of statistics with one entry a variable, pooled over its levels."""
+    rows = []
+    for item, moments in table.per_variable().values():
+        pooled = moments.pooled([item.levels])
+        values = {"min": pooled.minimum, "mean": pooled.mean, "max": pooled.maximum, "std": pooled.std}
+        plain = {key: float(value[0]) if np.isfinite(value[0]) else None for key, value in values.items()}
+        constant = int(moments.constant.sum())
+        rows.append({"variable": item.name, "levels": item.levels, "unit": item.unit, **plain, "constant": constant})
+    return rows
+
+
+def folded_table(datasets: Sequence[Path], split: str) -> Table:
+    """Statistics of one split of several data sets together; raises DatasetError for differing variable sets."""
+    tables = [Dataset.open(path).table(split) for path in datasets]
+    for path, table in zip(datasets, tables, strict=True):
+        if table.variables != tables[0].variables:
+            raise DatasetError(
+                f"{path}: holds the variable set {table.variables.name!r}, {datasets[0]} holds "
+                f"{tables[0].variables.name!r}; only equal sets can be folded"
+            )
+    return sum(tables[1:], tables[0])
+
+
+def table_text(table: Table) -> str:
+    """Statistics by variable as lines of text."""
+    return _aligned([_HEAD, *([_cell(row[key]) for key in _HEAD] for row in table_rows(table))])
+
+
+def difference_text(table: Table, other: Path, split: str) -> str:
+    """Largest relative differences of a table from another one (a file, a data set, published tables), as text."""
+    path = other / STATISTICS_FILE if (other / STATISTICS_FILE).exists() else other
+    found = compare_tables(table, read_any(path, split, table))
+    head = ("largest relative difference", *found[0].largest)
+    return _aligned([head, *((one.variable, *(_cell(value) for value in one.largest.values())) for one in found)])
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """What ``inspect`` found, for reading."""
+    lines = [f"{key:13} {_short(value)}" for key, value in found.items() if key not in ("variables", "constant")]
+    if "variables" in found:
+        rows = [[_cell(row[key]) for key in _HEAD] for row in found["variables"]]
+        lines += ["", _aligned([_HEAD, *rows])]
+        if found["constant"]:
+            lines += ["", f"{len(found['constant'])} constant columns: {_spans(found['constant'])}"]
+    return "\n".join(lines)
+
+
+def _spans(names: list[str]) -> str:
+    """Column names with runs of levels drawn together: pbuf_CH4_27..59."""
+    spans: list[tuple[str, int, int]] = []
+    for name in names:
+        stem, _, level = name.rpartition("_")
+        if level.isdigit() and spans and spans[-1][0] == stem and spans[-1][2] == int(level) - 1:
+            spans[-1] = (stem, spans[-1][1], int(level))
+        else:
+            spans.append((stem, int(level), int(level)) if level.isdigit() else (name, -1, -1))
+    return ", ".join(
+        stem if first < 0 else f"{stem}_{first}" + (f"..{last}" if last > first else "") for stem, first, last in spans
+    )
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_short(one)}" for key, one in value.items()) or "none"
+    if isinstance(value, list):
+        shown = ", ".join(_short(one) for one in value[:5])
+        return (shown + (f" and {len(value) - 5} more" if len(value) > 5 else "")) or "none"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return _cell(value)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "-" if value is None else str(value)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+                     for row in rows)  # fmt: skip

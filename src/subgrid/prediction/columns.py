@@ -1,0 +1,153 @@
+"""Columns to predict or to score against, from a data set or from a folder of raw steps that was never built into one.
+
+Both kinds give the same chunks: inputs or targets with the rows' numbers, so a prediction of one can be scored against
+the other.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from subgrid.errors import DatasetError, InputError
+from subgrid.records.manifest import MANIFEST
+from subgrid.records.reader import Dataset
+from subgrid.schema.variable_sets import VariableSet
+from subgrid.schema.variables import TIME_STEP
+from subgrid.source.columns import StepReader
+from subgrid.source.locations import Location
+from subgrid.source.steps import Step, list_steps
+
+_SCAN = 4096
+
+
+@dataclass(frozen=True)
+class InputChunk:
+    """Inputs of some rows.
+
+    Attributes:
+        inputs: (row, input_width), in stored units when ``stored``, else raw physical units in float64.
+        stored: which of the two.
+        row, column, time: int (row,), as in a ``Batch``.
+    """
+
+    inputs: np.ndarray
+    stored: bool
+    row: np.ndarray
+    column: np.ndarray
+    time: np.ndarray
+
+
+@dataclass(frozen=True)
+class TruthChunk:
+    """Targets of some rows, raw physical units, float64 (row, target_width)."""
+
+    row: np.ndarray
+    targets: np.ndarray
+
+
+class DatasetColumns:
+    """The rows of one split of a data set, or of all its splits."""
+
+    def __init__(self, dataset: Dataset, split: str | None) -> None:
+        self.dataset = dataset
+        self.splits = [split] if split else list(dataset.splits)
+        self.rows = sum(dataset.rows(one) for one in self.splits)
+        self.digest = sha256(json.dumps([dataset.digest, self.splits]).encode()).hexdigest()
+        self.without_truth = np.empty(0, dtype=np.int64)
+
+    def row_numbers(self) -> np.ndarray:
+        """Numbers of all rows, sorted, int64 (row,)."""
+        found = [chunk.row for split in self.splits for chunk in self.dataset.scan(split, _SCAN)]
+        return np.sort(np.concatenate(found))
+
+    def inputs(self, batch: int) -> Iterator[InputChunk]:
+        """Chunks of at most ``batch`` rows, in stored order."""
+        for split in self.splits:
+            for found in self.dataset.scan(split, batch):
+                yield InputChunk(found.inputs, True, found.row, found.column, found.time)
+
+    def truth(self, wanted: np.ndarray) -> Iterator[TruthChunk]:
+        """Targets of those rows whose numbers are among ``wanted`` (sorted); the others are passed over."""
+        exponents = self.dataset.variables.target_exponents
+        for split in self.splits:
+            for found in self.dataset.scan(split, _SCAN):
+                chosen = np.flatnonzero(_among(found.row, wanted))
+                if chosen.size:
+                    targets = found.targets if chosen.size == found.row.size else found.targets[chosen]
+                    yield TruthChunk(found.row[chosen], np.ldexp(targets.astype(np.float64), -exponents))
+
+
+class RawColumns:
+    """All columns of a folder of raw steps; rows of steps without an ``mlo`` have inputs and no truth."""
+
+    def __init__(self, location: Location, variables: VariableSet) -> None:
+        self.location, self.variables = location, variables
+        self.steps = list_steps(location)
+        reader = StepReader(location, variables)
+        reader.read(self.steps[0], targets=False)
+        self.columns = int(reader.columns or 0)
+        self.rows = len(self.steps) * self.columns
+        self.digest = sha256(json.dumps([step.label for step in self.steps]).encode()).hexdigest()
+        incomplete = [self._row_numbers(step) for step in self.steps if step.mlo is None]
+        self.without_truth = np.concatenate([np.empty(0, dtype=np.int64), *incomplete])
+
+    def _row_numbers(self, step: Step) -> np.ndarray:
+        return step.time // TIME_STEP * self.columns + np.arange(self.columns)
+
+    def row_numbers(self) -> np.ndarray:
+        """Numbers of all rows, sorted, int64 (row,)."""
+        return np.concatenate([self._row_numbers(step) for step in self.steps])
+
+    def inputs(self, batch: int) -> Iterator[InputChunk]:
+        """Chunks of at most ``batch`` rows, by time."""
+        reader = StepReader(self.location, self.variables, self.columns)
+        for step in self.steps:
+            inputs = np.ascontiguousarray(reader.read(step, targets=False).inputs.T)
+            row, column = self._row_numbers(step), np.arange(self.columns, dtype=np.int32)
+            for start in range(0, self.columns, batch):
+                here = slice(start, start + batch)
+                time = np.full(row[here].size, step.time, dtype=np.int64)
+                yield InputChunk(inputs[here], False, row[here], column[here], time)
+
+    def truth(self, wanted: np.ndarray) -> Iterator[TruthChunk]:
+        """Targets of those rows whose numbers are among ``wanted`` (sorted)."""
+        reader = StepReader(self.location, self.variables, self.columns)
+        for step in self.steps:
+            row = self._row_numbers(step)
+            chosen = np.flatnonzero(_among(row, wanted))
+            if step.mlo is None or not chosen.size:
+                continue
+            targets = reader.read(step).targets
+            assert targets is not None
+            yield TruthChunk(row[chosen], np.ascontiguousarray(targets.T[chosen]))
+
+
+Columns = DatasetColumns | RawColumns
+
+
+def _among(row: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    place = np.minimum(np.searchsorted(wanted, row), wanted.size - 1)
+    return wanted[place] == row if wanted.size else np.zeros(row.size, dtype=bool)
+
+
+def open_columns(path: str, variables: VariableSet, split: str | None = None) -> Columns:
+    """Open a data set or a folder of raw steps.
+
+    Raises:
+        DatasetError: a data set of another variable set, or without that split.
+        InputError: no raw steps there, or a split asked of raw steps.
+    """
+    if (Path(path) / MANIFEST).exists() or (Path(path) / "build.json").exists():
+        dataset = Dataset.open(path)
+        if dataset.variables != variables:
+            raise DatasetError(
+                f"{path}: expected rows of the variable set {variables.name!r}, found {dataset.variables.name!r}"
+            )
+        return DatasetColumns(dataset, split)
+    if split:
+        raise InputError(f"{path}: raw steps have no splits; leave out --split {split}, or build a data set first")
+    return RawColumns(Location(path), variables)

@@ -1,0 +1,202 @@
+"""A prediction on disk: a folder of equal-length records like a data set's, and ``prediction.json``, written last.
+
+Each row holds ``row``, ``column``, ``time``, ``prediction`` (float64, physical units: the network's own values),
+``rule`` (float64: what the cloud-water rule gives for ptend_q0002 at levels 12-26) and, from a network with that head,
+``confidence`` (float32, the estimated absolute error in normalised units).
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from subgrid.errors import DatasetError
+from subgrid.records.example import Feature, RecordLayout, pack
+from subgrid.records.files import write_json
+from subgrid.records.ledger import Shard
+from subgrid.records.shard import ShardWriter, remove_partials
+from subgrid.records.shards import open_shard
+from subgrid.schema.variable_sets import VariableSet, variable_set
+
+FORMAT = "subgrid-prediction/1"
+MANIFEST = "prediction.json"
+SHARDS = "shards"
+_SHARD_ROWS = 16_384
+
+
+class PredictionManifest(BaseModel):
+    """Where a prediction comes from.
+
+    Attributes:
+        variable_set: whose targets were predicted.
+        rows: how many.
+        run, checkpoint, checkpoint_digest: the emulator.
+        input, input_digest: the columns.
+        rule, confidence: whether the rows hold them.
+        members: predictions that this one is the mean of; none for a network's own.
+        shards: the record files.
+        program: that wrote it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str = FORMAT
+    variable_set: str
+    rows: int
+    run: str
+    checkpoint: str
+    checkpoint_digest: str
+    input: str
+    input_digest: str
+    rule: bool
+    confidence: bool
+    members: tuple[str, ...] = ()
+    shards: tuple[Shard, ...] = ()
+    program: str
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What decides the values: two predictions with the same are the same."""
+        return (self.variable_set, self.checkpoint_digest, self.input_digest)
+
+
+class PredictedRows(NamedTuple):
+    """Rows of a prediction: row (row,), prediction (row, target_width), rule (row, 15) or None, confidence or None."""
+
+    row: np.ndarray
+    prediction: np.ndarray
+    rule: np.ndarray | None
+    confidence: np.ndarray | None
+
+
+def prediction_layout(variables: VariableSet, rule: bool, confidence: bool) -> RecordLayout:
+    """The record of a predicted row."""
+    features = [Feature("row", "<i8", 1), Feature("column", "<i4", 1), Feature("time", "<i8", 1)]
+    features += [Feature("confidence", "<f4", variables.target_width)] if confidence else []
+    features += [Feature("rule", "<f8", 15)] if rule else []
+    features += [Feature("prediction", "<f8", variables.target_width)]
+    return RecordLayout(tuple(features), aligned=("rule", "prediction"))
+
+
+class PredictionWriter:
+    """Writes a prediction whose number of rows is known; memory does not grow with it."""
+
+    def __init__(self, out: Path, manifest: PredictionManifest) -> None:
+        self.out, self.manifest = out, manifest
+        variables = variable_set(manifest.variable_set)
+        self.layout = prediction_layout(variables, manifest.rule, manifest.confidence)
+        self._shards: list[Shard] = []
+        self._writer: ShardWriter | None = None
+        self._place = self._written = 0
+        self._prepare()
+
+    def _prepare(self) -> None:
+        strangers = [p.name for p in (self.out.iterdir() if self.out.exists() else ()) if p.name != SHARDS]
+        strangers = [name for name in strangers if name != MANIFEST and ".partial-" not in name]
+        if strangers:
+            raise DatasetError(f"{self.out}: expected an empty folder or a prediction, found {', '.join(strangers[:5])}")
+        (self.out / MANIFEST).unlink(missing_ok=True)  # from here on the folder is unfinished
+        (self.out / SHARDS).mkdir(parents=True, exist_ok=True)
+        for left in (self.out / SHARDS).iterdir():
+            left.unlink()
+
+    def add(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Append rows; arrays by feature name, (row,) or (row, width)."""
+        records = pack(self.layout, arrays)
+        while records.shape[0]:
+            writer = self._writer or self._open()
+            take = min(records.shape[0], writer.size // self.layout.stride - self._place)
+            writer.put(np.arange(self._place, self._place + take), records[:take])
+            self._place += take
+            self._written += take
+            records = records[take:]
+            if self._place * self.layout.stride == writer.size:
+                self._close()
+
+    def _open(self) -> ShardWriter:
+        rows = min(_SHARD_ROWS, self.manifest.rows - self._written)
+        path = self.out / SHARDS / f"prediction-{len(self._shards):05d}.tfrecord"
+        remove_partials(path)
+        self._writer, self._place = ShardWriter(path, rows, self.layout.stride), 0
+        return self._writer
+
+    def _close(self) -> None:
+        assert self._writer is not None
+        name, size = self._writer.path.name, self._writer.size
+        checksum = self._writer.finish()
+        self._shards.append(
+            Shard(name=name, split="prediction", rows=size // self.layout.stride, bytes=size, crc32c=checksum)
+        )
+        self._writer = None
+
+    def finish(self) -> PredictionManifest:
+        """Write the manifest: only now the folder is a prediction."""
+        done = self.manifest.model_copy(update={"shards": tuple(self._shards)})
+        write_json(self.out / MANIFEST, done.model_dump())
+        return done
+
+    def abandon(self) -> None:
+        """Remove the shard that is being written."""
+        if self._writer is not None:
+            self._writer.__exit__(None, None, None)
+
+
+class StoredPrediction:
+    """A prediction opened for reading."""
+
+    def __init__(self, folder: Path, manifest: PredictionManifest) -> None:
+        self.folder, self.manifest = folder, manifest
+        self.variables = variable_set(manifest.variable_set)
+        self.layout = prediction_layout(self.variables, manifest.rule, manifest.confidence)
+        self._shards = [open_shard(folder / SHARDS / shard.name, shard, self.layout) for shard in manifest.shards]
+        self._index()
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "StoredPrediction":
+        """Open a finished prediction, every shard verified; raises DatasetError for anything else."""
+        return cls(Path(folder), read_prediction_manifest(Path(folder)))
+
+    def _index(self) -> None:
+        views = [self.layout.views(records)["row"][:, 0] for records in self._shards]
+        rows = np.concatenate([np.empty(0, dtype=np.int64), *views])
+        self._sorted = np.argsort(rows, kind="stable")
+        self.rows = rows[self._sorted]
+        double = np.flatnonzero(np.diff(self.rows) == 0)
+        if double.size:
+            raise DatasetError(f"{self.folder}: row {self.rows[double[0]]} is predicted twice ({double.size} doubles)")
+        self._starts = np.cumsum([0, *(shard.rows for shard in self.manifest.shards)])
+
+    def at(self, row: np.ndarray) -> PredictedRows:
+        """The predictions of rows by their numbers, all of which must be there, in the order asked."""
+        place = self._sorted[np.searchsorted(self.rows, row)]
+        records = np.empty((row.size, self.layout.stride), dtype=np.uint8)
+        shard = np.searchsorted(self._starts, place, side="right") - 1
+        for index in np.unique(shard):
+            here = shard == index
+            records[here] = self._shards[index][place[here] - self._starts[index]]
+        return self._rows(records)
+
+    def _rows(self, records: np.ndarray) -> PredictedRows:
+        views = self.layout.views(records)
+        return PredictedRows(views["row"][:, 0], views["prediction"], views.get("rule"), views.get("confidence"))
+
+    def scan(self) -> Iterator[PredictedRows]:
+        """Every shard's rows, in stored order."""
+        for records in self._shards:
+            yield self._rows(records)
+
+
+def read_prediction_manifest(folder: Path) -> PredictionManifest:
+    """Read the manifest; raises DatasetError when the folder is no finished prediction."""
+    path = folder / MANIFEST
+    try:
+        manifest = PredictionManifest.model_validate_json(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        raise DatasetError(f"{folder}: expected a prediction with a {MANIFEST}, found none") from None
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path}: damaged, or written by another version of subgrid ({error})") from error
+    if manifest.format != FORMAT or any(Path(shard.name).name != shard.name for shard in manifest.shards):
+        raise DatasetError(f"{path}: expected a manifest of format {FORMAT} with plain shard names")
+    return manifest

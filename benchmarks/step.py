@@ -10,19 +10,17 @@ and the latter compiled. All start from the same parameters; steps alternate, so
 """
 
 import argparse
-import platform
 import resource
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from machine import describe
 from stock_squeezeformer import StockSqueezeformer, copy_parameters
-from subgrid import __version__
 from subgrid.model import ModelSettings, ModelShape, build, compile_blocks
 
 SHAPE = ModelShape(
@@ -68,15 +66,6 @@ def make_step(mode: str, settings: ModelSettings, batch: int) -> Callable[[], fl
     return step
 
 
-def processor() -> str:
-    """What the machine calls its processor, and whether it multiplies bfloat16 in hardware."""
-    info = Path("/proc/cpuinfo")
-    text = info.read_text() if info.exists() else ""
-    names = [line.split(":")[1].strip() for line in text.splitlines() if line.startswith("model name")]
-    bfloat16 = "yes" if "avx512_bf16" in text or "amx_bf16" in text else "no"
-    return f"{names[0] if names else platform.processor()} x {len(names) or '?'}, bfloat16 {bfloat16}"
-
-
 def timed(step: Callable[[], float]) -> tuple[float, float]:
     start = time.perf_counter()
     loss = step()
@@ -87,8 +76,7 @@ def main() -> None:
     arguments = parse()
     torch.set_num_threads(arguments.threads)
     settings = ModelSettings(width=arguments.width, blocks=arguments.blocks, head=arguments.head)
-    print(f"machine: {platform.system()} {platform.machine()}, {processor()}; threads {arguments.threads}")
-    print(f"subgrid {__version__}, torch {torch.__version__}, python {platform.python_version()}")
+    print(describe("torch"), f"threads {arguments.threads}", sep="\n")
     print(f"width {settings.width}, blocks {settings.blocks}, head {settings.head}, batch {arguments.batch}")
     steps = {mode: make_step(mode, settings, arguments.batch) for mode in arguments.modes.split(",")}
     for mode, step in steps.items():

@@ -172,9 +172,14 @@ def test_a_blank_record_holds_zeros_and_needs_a_seal() -> None:
 
 
 def test_a_record_of_another_layout_is_refused() -> None:
-    other = RecordLayout((*SMALL.features[:2], Feature("inputs", "<f4", 50), SMALL.features[3]), SMALL.aligned)
+    row, column, inputs, targets = SMALL.features
+    swapped = RecordLayout((column, row, inputs, targets), SMALL.aligned)
+    assert swapped.stride == SMALL.stride
     with pytest.raises(DatasetError, match=r"^shard 3: the manifest places the arrays at .* the first record has them"):
-        SMALL.check(pack(other, arrays_of(other, 1))[0], "shard 3")
+        SMALL.check(pack(swapped, arrays_of(swapped, 1))[0], "shard 3")
+    larger = RecordLayout((row, column, Feature("inputs", "<f4", 50), targets), SMALL.aligned)
+    with pytest.raises(DatasetError, match=r"^shard 3: "):
+        SMALL.check(pack(larger, arrays_of(larger, 1))[0], "shard 3")
 
 
 @pytest.mark.parametrize("content", [b"", b"\x12\x00", b"\x0a\x02\x0a\x00", b"\x08\x01", b"\x0a\x7f", b"\xff" * 40])

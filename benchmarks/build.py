@@ -1,8 +1,8 @@
 """The build against the common way, one core each; the second core; what statistics cost.
 
-The common way is a few lines of our own that do what climsim_utils does: xarray opens each pair of files, tendencies are
-computed, variables stacked to rows, rows concatenated and saved as npy. Both end with synced files. Raw files are read
-once before, so both find them warm.
+The common way is a few lines of our own that do what climsim_utils does: xarray opens each pair of files, tendencies
+are computed, variables stacked to rows, rows concatenated and saved as npy. Both end with synced files. Raw files are
+read once before, so both find them warm.
 
     python benchmarks/build.py SOURCE            a folder of raw steps with its grid file
     python benchmarks/build.py SOURCE --copies 8 --repeats 5

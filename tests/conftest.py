@@ -40,3 +40,29 @@ def synthetic_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("synthetic") / "source"
     write_climate(folder, SyntheticSettings(steps=20, columns=24, missing_mlo=1, spin_up=4))
     return folder
+
+
+CHAIN = """
+source: {validation: every=5}
+records: {shard_size: 300KB}
+model: {name: squeezeformer, width: 4, blocks: 1, head: 8, heads: 2, kernel: 3, layers: [8]}
+training: {rows: 96, sub_epochs: 2, batch: 8, window: 2, learning_rate: 0.01, precision: 32-true, threads: 1,
+           device: cpu, validation_rows: 24}
+prediction: {batch: 50}
+"""
+
+
+@pytest.fixture(scope="session")
+def work(synthetic_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a tiny recipe.yaml made of the shared steps: data, run, prediction, score.json; for reading only."""
+    from contextlib import nullcontext
+
+    from subgrid import chain
+    from subgrid.recipe import load_recipe
+    from subgrid.training.progress import Silence
+
+    folder = tmp_path_factory.mktemp("work")
+    (folder / "recipe.yaml").write_text(CHAIN)
+    recipe = load_recipe(folder / "recipe.yaml", [f"source.location={synthetic_source}", f"out={folder}"])
+    chain.run(recipe, chain.Watcher(lambda what, unit: nullcontext(lambda done, total: None), Silence()))
+    return folder

@@ -68,8 +68,7 @@ def run(recipe: Recipe, watcher: Watcher) -> Outcome:
     emulator, info = load_emulator(f"{out / 'run'}@{recipe.prediction.checkpoint}")
     columns = DatasetColumns(dataset, split)
     with watcher.progress("predict", "columns") as report:
-        predict(emulator, info, columns, out / "prediction", source=str(out / "data"),
-                batch=recipe.prediction.batch, progress=report)  # fmt: skip
+        predict(emulator, info, columns, out / "prediction", batch=recipe.prediction.batch, progress=report)
     with watcher.progress("score", "columns") as report:
         scored = score(out / "prediction", str(out / "data"), progress=report)
     return _outcome(scored.card, climatology(columns, info.table), split, out)
@@ -78,14 +77,10 @@ def run(recipe: Recipe, watcher: Watcher) -> Outcome:
 def _source(recipe: Recipe, out: Path, watcher: Watcher) -> Location:
     if recipe.source.location != SYNTHETIC:
         return Location(recipe.source.location)
-    from subgrid.source.synthetic import SyntheticSettings, write_climate
+    from subgrid.source.synthetic import write_climate
 
-    made = recipe.source.synthetic
-    settings = SyntheticSettings(
-        steps=made.steps, columns=made.columns, grid=Path(made.grid) if made.grid else None, seed=recipe.seed
-    )
     with watcher.progress("sample", "steps") as report:
-        write_climate(out / "source", settings, report)
+        write_climate(out / "source", recipe.source.synthetic, report)
     return Location(str(out / "source"))
 
 

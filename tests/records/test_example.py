@@ -13,7 +13,12 @@ from subgrid.schema.variable_sets import VARIABLE_SETS
 
 LAYOUTS = [(name, float64) for name in VARIABLE_SETS for float64 in (False, True)]
 SMALL = RecordLayout(
-    (Feature("row", "<i8", 1), Feature("column", "<i4", 1), Feature("inputs", "<f4", 30), Feature("targets", "<f8", 25)),
+    (
+        Feature("row", "<i8", 1),
+        Feature("column", "<i4", 1),
+        Feature("inputs", "<f4", 30),
+        Feature("targets", "<f8", 25),
+    ),
     aligned=("inputs", "targets"),
 )
 

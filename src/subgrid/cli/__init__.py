@@ -5,6 +5,7 @@ Results go to standard output, progress and errors to standard error. An error i
 ``subgrid --help`` answers at once.
 """
 
+import os
 import sys
 
 import typer
@@ -16,7 +17,7 @@ from subgrid.errors import SubgridError
 
 app = typer.Typer(
     name="subgrid",
-    help="Machine-learned emulators of sub-grid atmospheric physics: raw ClimSim steps -> data set -> network -> score.",
+    help="Emulators of sub-grid atmospheric physics: raw ClimSim steps -> data set -> network -> score.",
     epilog="Start with: subgrid run recipes/quickstart.yaml",
     no_args_is_help=True,
     add_completion=True,
@@ -42,6 +43,8 @@ def _options(
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    # OpenMP's idle threads spin by default: on a machine that does anything else, training then all but stands still.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     sys.exit(_run())
 
 
@@ -49,7 +52,7 @@ def _run() -> int:
     try:
         return int(app(standalone_mode=False) or 0)
     except TyperException as error:
-        error.show()
+        error.show()  # type: ignore[attr-defined]  # every one that reaches a command line has it
         return error.exit_code
     except typer.Exit as end:
         return end.exit_code

@@ -62,11 +62,11 @@ def build(
 
     Example: subgrid build ClimSim_low-res data --validation every=5 --workers 2
     """
+    from subgrid.recipe import parse_size
     from subgrid.records.blueprint import BuildSettings
     from subgrid.records.build import Running, estimate, prepare
     from subgrid.records.build import build as build_records
     from subgrid.records.plan import Part
-    from subgrid.recipe import parse_size
     from subgrid.source.locations import Location
     from subgrid.source.steps import Choice
 

@@ -63,7 +63,7 @@ def predict(
     emulator, info = load_emulator(run)
     columns = open_columns(input, info.variables, split)
     with terminal.progress("predict") as report:
-        found = predict_columns(emulator, info, columns, out, source=input, batch=batch, progress=report)
+        found = predict_columns(emulator, info, columns, out, batch=batch, progress=report)
     print(f"{out}: {found.rows:,} rows predicted by {found.run}@{found.checkpoint}")
     if check is not None:
         difference = largest_difference(out, check, info)

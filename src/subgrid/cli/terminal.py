@@ -111,9 +111,7 @@ class TrainingDisplay:
             if self._bar is None:
                 self._open()
             stage = f"{progress.stage} {progress.sub_epoch}/{progress.sub_epochs}"
-            self._bar.update(
-                self._task, description=stage, completed=progress.rows, total=progress.total, words=text
-            )
+            self._bar.update(self._task, description=stage, completed=progress.rows, total=progress.total, words=text)
         elif time.monotonic() - self._last > 15:
             self._last = time.monotonic()
             say(f"{progress.stage}: {progress.rows:,} of {progress.total:,} rows, {text}")

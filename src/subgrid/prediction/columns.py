@@ -54,6 +54,7 @@ class DatasetColumns:
 
     def __init__(self, dataset: Dataset, split: str | None) -> None:
         self.dataset = dataset
+        self.label = str(dataset.folder)
         self.splits = [split] if split else list(dataset.splits)
         self.rows = sum(dataset.rows(one) for one in self.splits)
         self.digest = sha256(json.dumps([dataset.digest, self.splits]).encode()).hexdigest()
@@ -85,7 +86,7 @@ class RawColumns:
     """All columns of a folder of raw steps; rows of steps without an ``mlo`` have inputs and no truth."""
 
     def __init__(self, location: Location, variables: VariableSet) -> None:
-        self.location, self.variables = location, variables
+        self.location, self.variables, self.label = location, variables, location.url
         self.steps = list_steps(location)
         reader = StepReader(location, variables)
         reader.read(self.steps[0], targets=False)

@@ -31,7 +31,6 @@ def predict(
     columns: Columns,
     out: Path,
     *,
-    source: str,
     batch: int = 512,
     progress: Report | None = None,
 ) -> PredictionManifest:
@@ -42,7 +41,6 @@ def predict(
         info: the checkpoint it came from.
         columns: what to predict.
         out: a new folder, or one that holds a prediction (which is replaced unless it is this one).
-        source: how the columns are called in the manifest.
         batch: rows predicted at once.
         progress: called with (rows done, rows).
 
@@ -57,7 +55,7 @@ def predict(
         run=str(info.path.parent.parent),
         checkpoint=info.name,
         checkpoint_digest=info.digest,
-        input=source,
+        input=columns.label,
         input_digest=columns.digest,
         rule=rule,
         confidence=bool(info.card["recipe"]["training"]["confidence"]),
@@ -113,8 +111,10 @@ def largest_difference(one: Path, other: Path, info: CheckpointInfo) -> float:
     """
     left, right = StoredPrediction.open(one), StoredPrediction.open(other)
     if left.variables != right.variables or not np.array_equal(left.rows, right.rows):
-        raise DatasetError(f"{one} and {other} are not predictions of the same rows: {left.rows.size} of set "
-                           f"{left.variables.name!r} and {right.rows.size} of set {right.variables.name!r}")  # fmt: skip
+        raise DatasetError(
+            f"{one} and {other} are not predictions of the same rows: {left.rows.size} of set {left.variables.name!r} "
+            f"and {right.rows.size} of set {right.variables.name!r}"
+        )
     scale = info.table.targets.std
     scale = np.where(scale > 0, scale, 1.0)
     return max(

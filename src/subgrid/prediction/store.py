@@ -96,7 +96,9 @@ class PredictionWriter:
         strangers = [p.name for p in (self.out.iterdir() if self.out.exists() else ()) if p.name != SHARDS]
         strangers = [name for name in strangers if name != MANIFEST and ".partial-" not in name]
         if strangers:
-            raise DatasetError(f"{self.out}: expected an empty folder or a prediction, found {', '.join(strangers[:5])}")
+            raise DatasetError(
+                f"{self.out}: expected an empty folder or a prediction, found {', '.join(strangers[:5])}"
+            )
         (self.out / MANIFEST).unlink(missing_ok=True)  # from here on the folder is unfinished
         (self.out / SHARDS).mkdir(parents=True, exist_ok=True)
         for left in (self.out / SHARDS).iterdir():
@@ -140,7 +142,7 @@ class PredictionWriter:
     def abandon(self) -> None:
         """Remove the shard that is being written."""
         if self._writer is not None:
-            self._writer.__exit__(None, None, None)
+            self._writer.abandon()
 
 
 class StoredPrediction:

@@ -6,8 +6,8 @@ workers ends with the same bytes, because each group follows from the blueprint 
 
 import multiprocessing
 import shutil
-from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,10 @@ from pathlib import Path
 from subgrid.errors import DatasetError, InputError, SubgridError
 from subgrid.records.blueprint import GRID_FILE, Blueprint, BuildSettings
 from subgrid.records.files import write_json, write_whole
-from subgrid.records.group import GroupJob, build_group
+from subgrid.records.group import GroupJob, build_groups
 from subgrid.records.ledger import is_done, read_report, write_part
 from subgrid.records.manifest import MANIFEST, Manifest, make_manifest, read_manifest
-from subgrid.records.plan import Part, Plan, make_plan, read_plan
+from subgrid.records.plan import Part, make_plan, read_plan
 from subgrid.records.splits import SPLITS, parse_split
 from subgrid.schema.grid import Grid
 from subgrid.source.locations import Location
@@ -26,7 +26,9 @@ from subgrid.source.steps import Choice, Step, list_steps
 from subgrid.statistics.table import Table, write_tables
 
 STATISTICS_FILE = "statistics.nc"
+_LOT = 4  # groups that a worker takes at once: while one is synced it fills the next
 _GRID_ENDING = "_grid-info.nc"
+EVERY_STEP = Choice()
 _REAL, _SYNTHETIC = "CC-BY-4.0 (ClimSim, LEAP)", "Apache-2.0 (made-up data, no simulation of the real world)"
 
 
@@ -89,7 +91,7 @@ def find_grid(source: Location) -> Path:
 def prepare(
     source: Location,
     settings: BuildSettings,
-    choice: Choice = Choice(),
+    choice: Choice = EVERY_STEP,
     *,
     validation: str | None = None,
     grid: Path | None = None,
@@ -103,7 +105,7 @@ def prepare(
     frozen_grid = Grid.read(grid or find_grid(source))
     steps = list_steps(source)
     if plan is not None and plan.exists():
-        if validation or choice != Choice():
+        if validation or choice != EVERY_STEP:
             raise DatasetError(f"{plan}: the plan exists and says which steps to take; leave out start, end, stride "
                                "and validation, or name another file")  # fmt: skip
         made = read_plan(plan)
@@ -179,13 +181,12 @@ class _Meter:
 
 def _run(jobs: list[GroupJob], workers: int, meter: _Meter) -> None:
     if workers <= 1 or len(jobs) <= 1:
-        for job in jobs:
-            build_group(job, meter.add)
+        build_groups(jobs, meter.add)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
         try:
-            _feed(pool, iter(jobs), 2 * workers, meter)
+            _feed(pool, jobs, workers, meter)
         except BrokenProcessPool as error:
             raise SubgridError(
                 "a worker process was killed (out of memory?); finished groups are kept: run the same command again, "
@@ -196,28 +197,26 @@ def _run(jobs: list[GroupJob], workers: int, meter: _Meter) -> None:
             raise
 
 
-def _feed(pool: ProcessPoolExecutor, jobs: Iterable[GroupJob], ahead: int, meter: _Meter) -> None:
-    """Keep a few jobs under way; a job carries its steps' names, and a plan may have thousands of groups."""
-    columns, under_way = 0, {}
-    for job in jobs:
-        columns = job.blueprint.grid.columns
-        under_way[pool.submit(_build_quietly, job)] = len(job.group.steps)
-        if len(under_way) >= ahead:
-            _collect(under_way, meter, columns)
+def _feed(pool: ProcessPoolExecutor, jobs: list[GroupJob], workers: int, meter: _Meter) -> None:
+    """Keep a few lots of groups under way: jobs carry the names of their steps, and a plan may have thousands."""
+    lot = max(1, min(_LOT, len(jobs) // (2 * workers)))
+    under_way: dict[Future, int] = {}
+    for start in range(0, len(jobs), lot):
+        if len(under_way) >= 2 * workers:
+            _collect(under_way, meter)
+        chosen = jobs[start : start + lot]
+        rows = sum(len(job.group.steps) * job.blueprint.grid.columns for job in chosen)
+        under_way[pool.submit(build_groups, chosen)] = rows
     while under_way:
-        _collect(under_way, meter, columns)
+        _collect(under_way, meter)
 
 
-def _collect(under_way: dict, meter: _Meter, columns: int) -> None:  # type: ignore[type-arg]
+def _collect(under_way: dict[Future, int], meter: _Meter) -> None:
     done, _ = wait(under_way, return_when=FIRST_COMPLETED)
     for future in done:
-        steps = under_way.pop(future)
+        rows = under_way.pop(future)
         future.result()
-        meter.add(steps * columns)
-
-
-def _build_quietly(job: GroupJob) -> None:
-    build_group(job)
+        meter.add(rows)
 
 
 def _finish(prepared: Prepared, out: Path) -> Manifest:

@@ -36,8 +36,8 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         sync_folder(path.parent)
     except (OSError, RuntimeError) as error:  # netCDF4 reports a full disk as a RuntimeError
         raise SubgridError(
-            f"{path}: cannot be written ({getattr(error, 'strerror', None) or error}); nothing is lost: mend that and run the same "
-            "command again"
+            f"{path}: cannot be written ({getattr(error, 'strerror', None) or error}); nothing is lost: mend that and "
+            "run the same command again"
         ) from error
     finally:
         aside.unlink(missing_ok=True)

@@ -4,7 +4,8 @@ Rows of a group are permuted by (seed, split, group). Because all records have o
 straight to their places: memory is a few steps, whatever the group.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +23,11 @@ from subgrid.schema.variable_sets import VariableSet
 from subgrid.schema.variables import FILL_LIMIT, TIME_STEP
 from subgrid.source.columns import StepColumns, StepReader
 from subgrid.source.locations import Location
-from subgrid.source.steps import Step, time_of
+from subgrid.source.steps import Step, label_of, time_of
 from subgrid.statistics.moments import Moments
 from subgrid.statistics.table import Table
 
+_Limits = tuple[np.ndarray, np.ndarray]
 _DRAW = 2  # tells the draws of validation rows from the permutations of groups, whose key starts with 0 or 1
 
 
@@ -64,30 +66,73 @@ class _Tally:
     other_time: int = 0
 
 
-def build_group(job: GroupJob, progress: Callable[[int], None] | None = None) -> GroupReport:
-    """Build one group and declare it finished; ``progress`` is called with the rows of each step done.
+@dataclass(frozen=True)
+class Filled:
+    """A group whose rows are all at their places, and which is not synced nor declared finished yet."""
+
+    job: GroupJob
+    writers: dict[str, ShardWriter]
+    tally: _Tally
+    dropped: dict[str, str]
+
+    def finish(self) -> GroupReport:
+        """Sync the shards, give them their names, declare the group finished."""
+        blueprint = self.job.blueprint
+        with ExitStack() as stack:
+            for writer in self.writers.values():
+                stack.enter_context(writer)
+            shards = tuple(
+                _finish_shard(split, writer, blueprint.layout.stride) for split, writer in self.writers.items()
+            )
+        report = GroupReport(
+            build=blueprint.digest,
+            group=self.job.group.name,
+            shards=shards,
+            dropped=self.dropped,
+            flushed=self.tally.flushed,
+            fill=self.tally.fill,
+            other_time=self.tally.other_time,
+            moments={split: encoded(table) for split, table in self.tally.tables.items()},
+        )
+        write_report(self.job.out, self.job.group, report)
+        return report
+
+
+def fill_group(job: GroupJob, progress: Callable[[int], None] | None = None) -> Filled:
+    """Read, check, measure and store the steps of a group; ``progress`` is called with the rows of each step done.
 
     Raises InputError for a step that cannot be used, unless the job skips bad ones.
     """
     dropped = {label: "not in the source" for label in job.group.steps if label not in job.files}
     while True:
         try:
-            report = _attempt(job, dropped, progress)
+            return _attempt(job, dropped, progress)
         except _RefusedError as refused:
             label, error = refused.args
             if not job.skip_bad:
                 raise error from None
             dropped[label] = str(error)
-            continue
-        write_report(job.out, job.group, report)
-        return report
 
 
-def _attempt(job: GroupJob, dropped: dict[str, str], progress: Callable[[int], None] | None) -> GroupReport:
+def build_groups(jobs: Sequence[GroupJob], progress: Callable[[int], None] | None = None) -> None:
+    """Build groups one after the other; while one is synced in the background, the next is filled."""
+    with ThreadPoolExecutor(1, thread_name_prefix="sync") as background:
+        syncing: Future | None = None
+        for job in jobs:
+            filled = fill_group(job, progress)
+            if syncing is not None:
+                syncing.result()
+            syncing = background.submit(filled.finish)
+        if syncing is not None:
+            syncing.result()
+
+
+def _attempt(job: GroupJob, dropped: dict[str, str], progress: Callable[[int], None] | None) -> Filled:
     blueprint, columns = job.blueprint, job.blueprint.grid.columns
     reader = StepReader(job.source, blueprint.variables, columns)
     splits = _split_rows(job, dropped)
     tally = _Tally({split: Table.zero(blueprint.variables) for split in splits})
+    records = blueprint.layout.blank(columns)
     with ExitStack() as stack:
         writers = {
             split: stack.enter_context(_open_shard(job, split, int((places >= 0).sum())))
@@ -96,11 +141,10 @@ def _attempt(job: GroupJob, dropped: dict[str, str], progress: Callable[[int], N
         for number, label in enumerate(job.group.steps):
             if label in dropped:
                 continue
+            here = {split: places[number * columns : (number + 1) * columns] for split, places in splits.items()}
             try:
                 step = reader.read(job.files[label])
-                here = {split: places[number * columns : (number + 1) * columns] for split, places in splits.items()}
-                _measure(step, here, tally, blueprint.variables)
-                records = _records(step, blueprint, tally, job.source.label(job.files[label].mli))
+                _store(step, here, tally, blueprint, records)
             except InputError as error:
                 raise _RefusedError(label, error) from error
             for split, places in here.items():
@@ -108,17 +152,8 @@ def _attempt(job: GroupJob, dropped: dict[str, str], progress: Callable[[int], N
                 writers[split].put(places[rows], records[rows] if rows.size < columns else records)
             if progress:
                 progress(columns)
-        shards = tuple(_finish_shard(split, writer, blueprint.layout.stride) for split, writer in writers.items())
-    return GroupReport(
-        build=blueprint.digest,
-        group=job.group.name,
-        shards=shards,
-        dropped=dropped,
-        flushed=tally.flushed,
-        fill=tally.fill,
-        other_time=tally.other_time,
-        moments={split: encoded(table) for split, table in tally.tables.items()},
-    )
+        stack.pop_all()
+    return Filled(job, writers, tally, dropped)
 
 
 def _split_rows(job: GroupJob, dropped: dict[str, str]) -> dict[str, np.ndarray]:
@@ -164,46 +199,19 @@ def _finish_shard(split: str, writer: ShardWriter, stride: int) -> Shard:
     return Shard(name=writer.path.name, split=split, rows=writer.size // stride, bytes=writer.size, crc32c=crc)
 
 
-def _measure(step: StepColumns, places: dict[str, np.ndarray], tally: _Tally, variables: VariableSet) -> None:
-    """Add a step's values to the moments of the splits that its rows are in."""
+def _store(
+    step: StepColumns, places: dict[str, np.ndarray], tally: _Tally, blueprint: Blueprint, records: np.ndarray
+) -> None:
+    """Turn a step into sealed records, uint8 (grid column, stride), and count it; its arrays are scaled in place."""
+    assert step.targets is not None
+    columns, where = blueprint.grid.columns, f"step {label_of(step.time)}"
+    limits = step.limits, (step.targets.min(axis=1), step.targets.max(axis=1))
     tally.other_time += step.other_time
-    assert step.targets is not None
-    for split, place in places.items():
-        member = place >= 0
-        if not member.any():
-            continue
-        inputs, targets = (
-            values if member.all() else values[:, member] for values in (step.inputs, step.targets)
-        )  # fmt: skip
-        measured = Table(variables, _moments_without_fill(inputs, variables, tally), Moments.of(targets))
-        tally.tables[split] = tally.tables[split] + measured
-
-
-def _moments_without_fill(inputs: np.ndarray, variables: VariableSet, tally: _Tally) -> Moments:
-    moments = Moments.of(inputs)
-    arrays = None
-    for item in variables.inputs:
-        if not item.fill:
-            continue
-        arrays = moments.to_array() if arrays is None else arrays
-        for column in range(*variables.input_slices[item.name].indices(inputs.shape[0])):
-            kept = inputs[column][inputs[column] < FILL_LIMIT]
-            tally.fill[item.name] = tally.fill.get(item.name, 0) + inputs.shape[1] - kept.size
-            one = Moments.of(kept[None]) if kept.size else Moments.zero(1)
-            arrays[:, column] = one.to_array()[:, 0]
-    return moments if arrays is None else Moments.from_array(arrays)
-
-
-def _records(step: StepColumns, blueprint: Blueprint, tally: _Tally, where: str) -> np.ndarray:
-    """A step's rows as sealed records, uint8 (grid column, stride); the step's arrays are scaled in place."""
-    columns = blueprint.grid.columns
-    assert step.targets is not None
-    for values, storage in ((step.inputs, blueprint.input_storage), (step.targets, blueprint.target_storage)):
-        limits = Moments.zero(values.shape[0])
-        limits = Moments(limits.count, limits.mean, limits.m2, values.min(axis=1), values.max(axis=1))
-        for name, count in storage.scale(values, limits, where).items():
+    _measure(step, limits, places, tally, blueprint.variables)
+    sides = (step.inputs, blueprint.input_storage), (step.targets, blueprint.target_storage)
+    for (values, storage), known in zip(sides, limits, strict=True):
+        for name, count in storage.scale(values, known, where).items():
             tally.flushed[name] = tally.flushed.get(name, 0) + count
-    records = blueprint.layout.blank(columns)
     views = blueprint.layout.views(records)
     views["inputs"][...] = step.inputs.T
     views["targets"][...] = step.targets.T
@@ -211,4 +219,36 @@ def _records(step: StepColumns, blueprint: Blueprint, tally: _Tally, where: str)
     views["column"][:, 0] = np.arange(columns)
     views["row"][:, 0] = step.time // TIME_STEP * columns + np.arange(columns)
     blueprint.layout.seal(records)
-    return records
+
+
+def _measure(
+    step: StepColumns, limits: tuple[_Limits, _Limits], places: dict[str, np.ndarray], tally: _Tally, sets: VariableSet
+) -> None:
+    """Add a step's values to the moments of the splits that its rows are in."""
+    assert step.targets is not None
+    for split, place in places.items():
+        member = place >= 0
+        if member.all():
+            inputs, targets = Moments.of(step.inputs, limits[0]), Moments.of(step.targets, limits[1])
+            inputs = _without_fill(inputs, step.inputs, sets, tally)
+        elif member.any():
+            inputs, targets = Moments.of(step.inputs[:, member]), Moments.of(step.targets[:, member])
+            inputs = _without_fill(inputs, step.inputs[:, member], sets, tally)
+        else:
+            continue
+        tally.tables[split] = tally.tables[split] + Table(sets, inputs, targets)
+
+
+def _without_fill(moments: Moments, inputs: np.ndarray, sets: VariableSet, tally: _Tally) -> Moments:
+    """The moments of inputs with fill values left out, which are counted."""
+    filled = [item for item in sets.inputs if item.fill]
+    if not filled:
+        return moments
+    arrays = moments.to_array()
+    for item in filled:
+        for column in range(*sets.input_slices[item.name].indices(inputs.shape[0])):
+            kept = inputs[column][inputs[column] < FILL_LIMIT]
+            tally.fill[item.name] = tally.fill.get(item.name, 0) + inputs.shape[1] - kept.size
+            one = Moments.of(kept[None]) if kept.size else Moments.zero(1)
+            arrays[:, column] = one.to_array()[:, 0]
+    return Moments.from_array(arrays)

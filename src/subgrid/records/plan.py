@@ -68,11 +68,15 @@ class Plan:
             plan = cls(
                 steps[TRAINING], steps[VALIDATION], data["split"], int(data["validation_rows"]), tuple(data["skipped"])
             )
+            sorted_once = all(
+                list(labels) == sorted(set(labels), key=time_of) for labels in (plan.training, plan.validation)
+            )
+        except DatasetError:
+            raise
         except (KeyError, TypeError, ValueError) as error:
             raise DatasetError(f"{where}: not a plan file ({type(error).__name__}: {error})") from error
-        for labels in (plan.training, plan.validation):
-            if list(labels) != sorted(set(labels), key=time_of):
-                raise DatasetError(f"{where}: the steps of a split must be sorted and each stand once")
+        if not sorted_once:
+            raise DatasetError(f"{where}: the steps of a split must be sorted and each stand once")
         return plan
 
 
@@ -101,7 +105,7 @@ def read_plan(path: Path) -> Plan:
     """Read a plan file; raises DatasetError for anything else."""
     try:
         return Plan.from_json(json.loads(path.read_text()), str(path))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}: not a plan file ({error})") from error
 
 
@@ -164,7 +168,7 @@ class Part:
     def parse(cls, text: str) -> "Part":
         """Parse ``i/N``."""
         index, slash, count = text.partition("/")
-        if not (slash and index.isdigit() and count.isdigit()):
+        if not (slash and index.isdecimal() and count.isdecimal()):
             raise SettingsError(f"part {text!r}: expected i/N, as in 3/32")
         return cls(int(index), int(count))
 

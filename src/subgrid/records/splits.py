@@ -1,10 +1,10 @@
 """Which steps validate: rules that do not leak, since steps 20 minutes apart are nearly the same.
 
-    every=5                     the 5th, 10th, ... step
-    dates=0008-02..0009-01/7    every 7th step of those months; the others of those months are in neither split
-    blocks=10d/50               the first 10 days of every 50, counted from the calendar's first day
-    file=LIST                   the steps whose labels stand in a text file, one a line
-    rows=200000                 that many rows, drawn from the training steps: leaks neighbours, as the winner's did
+every=5                     the 5th, 10th, ... step
+dates=0008-02..0009-01/7    every 7th step of those months; the others of those months are in neither split
+blocks=10d/50               the first 10 days of every 50, counted from the calendar's first day
+file=LIST                   the steps whose labels stand in a text file, one a line
+rows=200000                 that many rows, drawn from the training steps: leaks neighbours, as the winner's did
 """
 
 import re
@@ -54,7 +54,7 @@ def parse_split(text: str | None) -> SplitRule:
 
 
 def _positive(text: str, value: str) -> int:
-    if not value.isdigit() or int(value) < 1:
+    if not value.isdecimal() or int(value) < 1:
         raise SettingsError(f"validation split {text!r}: expected a whole number of at least 1, found {value!r}")
     return int(value)
 
@@ -73,6 +73,8 @@ def _dates(text: str, value: str) -> SplitRule:
     if not match:
         raise SettingsError(f"validation split {text!r} is not understood; expected dates=0008-02..0009-01/7")
     first, last, stride = time_of(match[1]), end_of(match[2]), _positive(text, match[3])
+    if last <= first:
+        raise SettingsError(f"validation split {text!r} ends before it begins; expected dates=0008-02..0009-01/7")
 
     def assign(steps: Sequence[Step]) -> list[str | None]:
         inside = [first <= step.time < last for step in steps]
@@ -93,7 +95,7 @@ def _blocks(text: str, value: str) -> SplitRule:
 def _file(text: str, value: str) -> SplitRule:
     try:
         labels = {line.strip() for line in Path(value).read_text().splitlines() if line.strip()}
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"validation split {text!r}: the list cannot be read ({error})") from error
 
     def assign(steps: Sequence[Step]) -> list[str | None]:

@@ -10,7 +10,6 @@ import numpy as np
 
 from subgrid.errors import InputError
 from subgrid.schema.variables import Variable
-from subgrid.statistics.moments import Moments
 
 SMALLEST = 2.0**-126
 """The smallest normal float32; below it precision is lost, so smaller stored values become zero."""
@@ -34,19 +33,19 @@ class Storage:
     exponents: np.ndarray
     single: bool
 
-    def scale(self, values: np.ndarray, moments: Moments, where: str) -> dict[str, int]:
+    def scale(self, values: np.ndarray, limits: tuple[np.ndarray, np.ndarray], where: str) -> dict[str, int]:
         """Turn physical values, float64 (column, sample), into stored ones in place.
 
-        ``moments`` are those of the values (their limits are used). Returns how many non-zero values became zero, by
-        variable. Raises InputError for a value that float32 cannot hold.
+        ``limits`` are the smallest and largest value of each column, (column,) each. Returns how many non-zero
+        values became zero, by variable. Raises InputError for a value that float32 cannot hold.
         """
         for item in self.variables:
             if item.exponent:
                 values[self.slices[item.name]] *= 2.0**item.exponent
-        return self._fit(values, moments, where) if self.single else {}
+        return self._fit(values, limits, where) if self.single else {}
 
-    def _fit(self, values: np.ndarray, moments: Moments, where: str) -> dict[str, int]:
-        sizes = np.maximum(np.abs(moments.minimum), np.abs(moments.maximum))
+    def _fit(self, values: np.ndarray, limits: tuple[np.ndarray, np.ndarray], where: str) -> dict[str, int]:
+        sizes = np.maximum(np.abs(limits[0]), np.abs(limits[1]))
         over = np.ldexp(np.where(np.isfinite(sizes), sizes, 0.0), self.exponents) > LARGEST
         if over.any():
             item = next(item for item in self.variables if over[self.slices[item.name]].any())

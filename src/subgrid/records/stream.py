@@ -1,8 +1,8 @@
 """An endless shuffled stream of rows: an order in closed form, threads that gather ahead, a place that is one integer.
 
 Batch b of a stream that starts at row s holds the rows at positions s + b*B ... s + (b+1)*B of the order; process r of
-P gets the r-th P-th of them. Inside a process's share the rows stand sorted by shard, so a batch is gathered by one copy
-a shard, of whole records, into memory that is used again once nobody refers to it.
+P gets the r-th P-th of them. Inside a process's share the rows stand sorted by shard, so a batch is gathered by one
+copy a shard, of whole records, into memory that is used again once nobody refers to it.
 """
 
 import sys
@@ -159,7 +159,7 @@ class Stream:
             while len(self._windows) > _WINDOWS_KEPT:
                 self._windows.popitem(last=False)
             found = self._windows[(epoch, index)]
-        return found.result()  # type: ignore[no-any-return]
+        return found.result()
 
     def _window_order(self, epoch: int, index: int) -> tuple[np.ndarray, np.ndarray]:
         window = self._order.windows(epoch)[index]

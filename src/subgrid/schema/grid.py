@@ -90,7 +90,9 @@ class Grid:
                 file.set_auto_mask(False)
                 missing = [item.name for item in fields(cls) if item.name not in file.variables]
                 if missing:
-                    raise InputError(f"{path}: a grid file must hold {', '.join(missing)}; found {list(file.variables)}")
+                    raise InputError(
+                        f"{path}: a grid file must hold {', '.join(missing)}; found {list(file.variables)}"
+                    )
                 return cls(**{item.name: file[item.name][...] for item in fields(cls)})
         except OSError as error:
             raise InputError(f"{path}: cannot be read as a netCDF grid file ({error})") from error

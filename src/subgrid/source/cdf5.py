@@ -156,9 +156,18 @@ class HeaderReader:
             known, header = self._last
             if data[: header.length].tobytes() == known:
                 return _sized(header, data.size)
-        header = parse_header(data[:_PROBE].tobytes() if data.size > _PROBE else data.tobytes())
+        header = _parse(data)
         self._last = (data[: header.length].tobytes(), header)
         return _sized(header, data.size)
+
+
+def _parse(data: np.ndarray) -> Header:
+    try:
+        return parse_header(data[:_PROBE].tobytes())
+    except InputError:
+        if data.size <= _PROBE:
+            raise
+        return parse_header(data.tobytes())  # longer than ClimSim's: some tools add to a history without end
 
 
 def _sized(header: Header, size: int) -> Header:

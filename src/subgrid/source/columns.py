@@ -24,12 +24,14 @@ class StepColumns:
     Attributes:
         time: seconds since 0001-01-01 without leap years, from the file's name.
         inputs: float64 (input_width, grid column), physical units.
+        limits: smallest and largest value of every input column, (input_width,) each.
         targets: float64 (target_width, grid column); None where only inputs were read.
         other_time: whether the date inside a file differs from the one in its name.
     """
 
     time: int
     inputs: np.ndarray
+    limits: tuple[np.ndarray, np.ndarray]
     targets: np.ndarray | None
     other_time: bool
 
@@ -47,6 +49,7 @@ class StepReader:
     location: Location
     variables: VariableSet
     columns: int | None = None
+    _memory: dict[str, np.ndarray] = field(default_factory=dict)
     _headers: dict[str, HeaderReader] = field(default_factory=lambda: {"mli": HeaderReader(), "mlo": HeaderReader()})
 
     def read(self, step: Step, targets: bool = True) -> StepColumns:
@@ -60,16 +63,16 @@ class StepReader:
         inputs = np.empty((self.variables.input_width, self._grid_columns(before)))
         for item in self.variables.inputs:
             inputs[self.variables.input_slices[item.name]] = before.get(item)
-        # One pass over the whole matrix finds NaN too: it makes the smallest value NaN, which fails every comparison.
-        self._check(self.variables.inputs, self.variables.input_slices, inputs, before.where)
+        limits = inputs.min(axis=1), inputs.max(axis=1)
+        self._check(inputs, limits, before.where)
         other_time = before.other_time(step.time)
         if not targets:
-            return StepColumns(step.time, inputs, None, other_time)
+            return StepColumns(step.time, inputs, limits, None, other_time)
         if step.mlo is None:
             raise InputError(f"{self.location.label(step.mli)}: the step has no mlo file, so it has no targets")
         after = self._open(step.mlo, "mlo")
         found = self._targets(before, after, inputs)
-        return StepColumns(step.time, inputs, found, other_time or after.other_time(step.time))
+        return StepColumns(step.time, inputs, limits, found, other_time or after.other_time(step.time))
 
     def _targets(self, before: "_File", after: "_File", inputs: np.ndarray) -> np.ndarray:
         found = np.empty((self.variables.target_width, inputs.shape[1]))
@@ -88,11 +91,12 @@ class StepReader:
             return inputs[self.variables.input_slices[state.name]]
         return before.get(state)
 
-    def _check(self, items: tuple[Variable, ...], slices: dict[str, slice], values: np.ndarray, where: str) -> None:
-        low, high = values.min(axis=1), values.max(axis=1)
-        for item in items:
-            part = slices[item.name]
-            check_range(item, values[part], where, (float(low[part].min()), float(high[part].max())))
+    def _check(self, inputs: np.ndarray, limits: tuple[np.ndarray, np.ndarray], where: str) -> None:
+        """A NaN makes the smallest value NaN, which fails every comparison: the limits tell of it too."""
+        low, high = limits
+        for item in self.variables.inputs:
+            part = self.variables.input_slices[item.name]
+            check_range(item, inputs[part], where, (float(low[part].min()), float(high[part].max())))
 
     def _grid_columns(self, file: "_File") -> int:
         if self.columns is None:
@@ -103,9 +107,10 @@ class StepReader:
     def _open(self, name: str, kind: str) -> "_File":
         where = self.location.label(name)
         try:
-            data = self.location.read(name)
+            data = self.location.read(name, self._memory.get(kind))
         except FileNotFoundError as error:
             raise InputError(f"{where}: the file is not there") from error
+        self._memory[kind] = data.base if isinstance(data.base, np.ndarray) else data
         try:
             header = self._headers[kind].read(data)
         except UnsupportedError:

@@ -14,8 +14,8 @@ from subgrid.source.locations import Location
 DAY = 86_400
 YEAR_DAYS = 365
 _MONTH_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-_NAME = re.compile(r"(?:.*/)?[^/]*\.(mli|mlo)\.(\d{4}-\d{2}-\d{2}-\d{5})\.nc$")
-_PARTIAL = re.compile(r"^(\d{4})(?:-(\d{2})(?:-(\d{2})(?:-(\d{5}))?)?)?$")
+_NAME = re.compile(r"(?:.*/)?[^/]*\.(mli|mlo)\.(\d{4}-\d{2}-\d{2}-\d{5})\.nc")
+_PARTIAL = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:-(\d{5}))?)?)?")
 
 
 @dataclass(frozen=True, order=True)
@@ -43,7 +43,7 @@ def time_of(label: str) -> int:
 
     A partial label means its first instant. Raises SettingsError for anything that is not a date of the calendar.
     """
-    match = _PARTIAL.match(label)
+    match = _PARTIAL.fullmatch(label)
     year, month, day, second = (int(part) if part else None for part in match.groups()) if match else (None,) * 4
     month, day, second = month or (1 if month is None else 0), day or (1 if day is None else 0), second or 0
     if year is None or year < 1 or not 1 <= month <= 12 or not 1 <= day <= _MONTH_DAYS[month - 1] or second >= DAY:
@@ -81,7 +81,7 @@ def pair(names: Sequence[str], where: str) -> list[Step]:
     """Pair file names into steps, by time; ``where`` is for messages. Names of other files are passed over."""
     found: dict[str, dict[str, str]] = {"mli": {}, "mlo": {}}
     for name in names:
-        if match := _NAME.match(name):
+        if match := _NAME.fullmatch(name):
             kind, label = match.groups()
             if label in found[kind]:
                 raise InputError(f"{where}: two {kind} files of the step {label}: {found[kind][label]} and {name}")
@@ -91,7 +91,16 @@ def pair(names: Sequence[str], where: str) -> list[Step]:
             f"{where}: no raw steps found; expected files named like train/0001-02/E3SM-MMF.mli.0001-02-01-00000.nc "
             f"among the {len(names)} files there"
         )
-    return sorted(Step(time_of(label), mli, found["mlo"].get(label)) for label, mli in found["mli"].items())
+    return sorted(
+        Step(_time_in_name(label, mli, where), mli, found["mlo"].get(label)) for label, mli in found["mli"].items()
+    )
+
+
+def _time_in_name(label: str, name: str, where: str) -> int:
+    try:
+        return time_of(label)
+    except SettingsError as error:
+        raise InputError(f"{where}: {name}: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -38,11 +38,14 @@ class Moments:
         )
 
     @classmethod
-    def of(cls, values: np.ndarray) -> "Moments":
-        """Moments of samples that lie along the last axis: float64 (column, sample), at least one sample."""
+    def of(cls, values: np.ndarray, limits: tuple[np.ndarray, np.ndarray] | None = None) -> "Moments":
+        """Moments of samples that lie along the last axis: float64 (column, sample), at least one sample.
+
+        ``limits`` are the smallest and largest value of each column, where they are known already.
+        """
         columns, samples = values.shape
         mean = values.mean(axis=1)
-        minimum, maximum = values.min(axis=1), values.max(axis=1)
+        minimum, maximum = limits or (values.min(axis=1), values.max(axis=1))
         # The mean of equal numbers may differ from them in the last bit; a constant column has no deviation.
         mean = np.where(minimum == maximum, minimum, mean)
         deviation = values - mean[:, None]

@@ -1,0 +1,151 @@
+"""Columns of data sets and of raw folders, against files read with netCDF4 and against each other."""
+
+import json
+import shutil
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+import pytest
+
+from subgrid.errors import DatasetError, InputError
+from subgrid.prediction.columns import DatasetColumns, InputChunk, RawColumns, open_columns
+from subgrid.records.reader import Dataset
+from subgrid.schema.variable_sets import variable_set
+
+KAGGLE = variable_set("kaggle")
+STEPS, COLUMNS = 20, 24
+
+
+@pytest.fixture
+def raw(synthetic_source: Path) -> RawColumns:
+    found = open_columns(str(synthetic_source), KAGGLE)
+    assert isinstance(found, RawColumns)
+    return found
+
+
+@pytest.fixture
+def built(work: Path) -> DatasetColumns:
+    found = open_columns(str(work / "data"), KAGGLE)
+    assert isinstance(found, DatasetColumns)
+    return found
+
+
+def gathered(chunks: list[InputChunk]) -> tuple[np.ndarray, ...]:
+    """Row, column, time and inputs of all chunks, sorted by row."""
+    row, column, time, inputs = (
+        np.concatenate(arrays) for arrays in zip(*((c.row, c.column, c.time, c.inputs) for c in chunks), strict=True)
+    )
+    order = np.argsort(row)
+    return row[order], column[order], time[order], inputs[order]
+
+
+def values(path: Path, name: str) -> np.ndarray:
+    """A variable as (column, level)."""
+    with netCDF4.Dataset(path) as file:
+        file.set_auto_mask(False)
+        return np.asarray(file[name][...], dtype=np.float64).reshape(-1, COLUMNS).T
+
+
+def test_raw_columns_are_what_stands_in_the_files(raw: RawColumns, synthetic_source: Path) -> None:
+    row, column, time, inputs = gathered(list(raw.inputs(10)))
+    files = sorted(synthetic_source.rglob("*.mli.*.nc"))
+    assert (raw.rows, raw.columns, len(files)) == (STEPS * COLUMNS, COLUMNS, STEPS)
+    assert np.array_equal(row, raw.row_numbers())
+    assert np.array_equal(row, time // 1200 * COLUMNS + column)
+    for name in ("state_t", "state_q0002", "pbuf_SOLIN", "pbuf_N2O"):
+        expected = np.concatenate([values(path, name) for path in files])
+        assert np.array_equal(inputs[:, KAGGLE.input_slices[name]], expected)
+
+
+def test_raw_truth_is_the_change_over_a_step(raw: RawColumns, synthetic_source: Path) -> None:
+    chunks = list(raw.truth(raw.row_numbers()))
+    complete = [path for path in sorted(synthetic_source.rglob("*.mlo.*.nc"))]
+    assert len(chunks) == len(complete) == STEPS - 1
+    for chunk, after in zip(chunks, complete, strict=True):
+        before = after.with_name(after.name.replace(".mlo.", ".mli."))
+        heating = (values(after, "state_t") - values(before, "state_t")) / 1200
+        assert np.array_equal(chunk.targets[:, KAGGLE.target_slices["ptend_t"]], heating)
+        assert np.array_equal(chunk.targets[:, KAGGLE.target_slices["cam_out_PRECC"]], values(after, "cam_out_PRECC"))
+
+
+def test_a_step_without_mlo_has_inputs_and_no_truth(raw: RawColumns, synthetic_source: Path) -> None:
+    complete = {path.name.replace(".mlo.", ".mli.") for path in synthetic_source.rglob("*.mlo.*.nc")}
+    place = [path.name in complete for path in sorted(synthetic_source.rglob("*.mli.*.nc"))].index(False)
+    rows = raw.row_numbers()[place * COLUMNS : (place + 1) * COLUMNS]
+    assert np.array_equal(raw.without_truth, rows)
+    assert list(raw.truth(rows)) == []
+    assert np.isin(rows, np.concatenate([chunk.row for chunk in raw.inputs(100)])).all()
+
+
+def test_a_data_set_and_its_raw_folder_hold_the_same_columns(raw: RawColumns, built: DatasetColumns) -> None:
+    row, column, time, stored = gathered(list(built.inputs(50)))
+    raw_row, raw_column, raw_time, inputs = gathered(list(raw.inputs(COLUMNS)))
+    place = np.searchsorted(raw_row, row)
+    assert np.array_equal(row, raw_row[place]) and np.array_equal(row, built.row_numbers())
+    assert row.size == built.rows == (STEPS - 1) * COLUMNS
+    assert np.array_equal(column, raw_column[place]) and np.array_equal(time, raw_time[place])
+    found = np.ldexp(stored.astype(np.float64), -KAGGLE.input_exponents)
+    np.testing.assert_allclose(found, inputs[place], rtol=2.0**-24, atol=0)
+
+
+def test_truth_of_both_is_the_same(raw: RawColumns, built: DatasetColumns) -> None:
+    sides = []
+    for columns in (raw, built):
+        chunks = list(columns.truth(raw.row_numbers()))
+        row = np.concatenate([chunk.row for chunk in chunks])
+        sides.append((np.sort(row), np.concatenate([chunk.targets for chunk in chunks])[np.argsort(row)]))
+    assert np.array_equal(sides[0][0], sides[1][0])
+    np.testing.assert_allclose(sides[1][1], sides[0][1], rtol=2.0**-24, atol=0)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 24, 1000])
+def test_no_chunk_is_larger_than_asked(raw: RawColumns, built: DatasetColumns, batch: int) -> None:
+    for columns, stored in ((raw, False), (built, True)):
+        sizes = [chunk.row.size for chunk in columns.inputs(batch)]
+        assert max(sizes) <= batch and sum(sizes) == columns.rows
+        assert next(iter(columns.inputs(batch))).stored is stored
+
+
+def test_only_wanted_rows_are_given(raw: RawColumns, built: DatasetColumns) -> None:
+    wanted = np.sort(built.row_numbers()[::17])
+    for columns in (raw, built):
+        found = np.sort(np.concatenate([chunk.row for chunk in columns.truth(wanted)]))
+        assert np.array_equal(found, wanted)
+        assert list(columns.truth(np.empty(0, dtype=np.int64))) == []
+        assert list(columns.truth(np.array([-5, 10**15]))) == []
+
+
+def test_a_split_is_a_part_and_all_splits_are_the_whole(work: Path, built: DatasetColumns) -> None:
+    parts = [DatasetColumns(Dataset.open(work / "data"), split) for split in ("training", "validation")]
+    assert [part.rows for part in parts] == [16 * COLUMNS, 3 * COLUMNS]
+    together = np.sort(np.concatenate([part.row_numbers() for part in parts]))
+    assert np.array_equal(together, built.row_numbers())
+    assert len({part.digest for part in (*parts, built)}) == 3
+
+
+def test_another_variable_set_is_refused(work: Path) -> None:
+    with pytest.raises(DatasetError, match=r"expected rows of the variable set 'v1', found 'kaggle'"):
+        open_columns(str(work / "data"), variable_set("v1"))
+
+
+def test_a_split_that_is_not_there_is_refused(work: Path, synthetic_source: Path) -> None:
+    with pytest.raises(DatasetError, match=r"no split 'test'; it has training, validation"):
+        open_columns(str(work / "data"), KAGGLE, "test")
+    with pytest.raises(InputError, match=r"raw steps have no splits; leave out --split validation"):
+        open_columns(str(synthetic_source), KAGGLE, "validation")
+
+
+def test_an_unfinished_build_is_not_taken(work: Path, tmp_path: Path) -> None:
+    shutil.copytree(work / "data", tmp_path / "data")
+    (tmp_path / "data" / "dataset.json").unlink()
+    with pytest.raises(DatasetError, match="an unfinished build"):
+        open_columns(str(tmp_path / "data"), KAGGLE)
+
+
+def test_a_folder_without_steps_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.json").write_text(json.dumps({}))
+    with pytest.raises(InputError, match="no raw steps found"):
+        open_columns(str(tmp_path), KAGGLE)
+    with pytest.raises(InputError, match="no such folder"):
+        open_columns(str(tmp_path / "nowhere"), KAGGLE)

@@ -1,0 +1,86 @@
+"""Local folders and other file systems look alike."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pytest
+
+from subgrid.errors import InputError, MissingExtraError
+from subgrid.source.locations import Location
+
+CONTENTS = {"train/0001-02/b.nc": b"\x00\x01\xff", "train/0001-02/a.nc": b"", "grid.nc": bytes(range(256))}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, content in CONTENTS.items():
+        path = tmp_path / "raw" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return tmp_path / "raw"
+
+
+@pytest.fixture
+def memory() -> Iterator[str]:
+    system = fsspec.filesystem("memory")
+    for name, content in CONTENTS.items():
+        system.pipe_file(f"/locations/raw/{name}", content)
+    yield "memory://locations/raw"
+    system.rm("/locations", recursive=True)
+
+
+@pytest.fixture(params=["path", "path/", "file://", "memory", "memory/"])
+def location(request: pytest.FixtureRequest) -> Location:
+    if request.param.startswith("memory"):
+        return Location(request.getfixturevalue("memory") + request.param.removeprefix("memory"))
+    path = str(request.getfixturevalue("folder"))
+    return Location({"path": path, "path/": path + "/", "file://": "file://" + path}[request.param])
+
+
+def test_names_are_relative_and_sorted(location: Location) -> None:
+    assert location.names() == sorted(CONTENTS)
+
+
+def test_bytes_are_those_of_the_file(location: Location) -> None:
+    for name, content in CONTENTS.items():
+        data = location.read(name)
+        assert data.dtype == np.uint8 and data.tobytes() == content
+    with pytest.raises(FileNotFoundError):
+        location.read("train/0001-02/c.nc")
+
+
+def test_labels_name_a_file_once(location: Location) -> None:
+    assert location.label("train/x.nc") == location.url.rstrip("/") + "/train/x.nc"
+    assert location.remote == location.url.startswith("memory")
+
+
+def test_a_path_relative_to_the_working_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    location = Location("raw")
+    assert location.names() == sorted(CONTENTS)
+    assert location.read("grid.nc").tobytes() == CONTENTS["grid.nc"]
+    assert location.local("grid.nc") == Path("raw/grid.nc")
+
+
+@pytest.mark.parametrize("url", ["{}/absent", "file://{}/absent", "memory://absent"])
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(InputError, match="absent: no such folder; expected raw steps laid out like train/0001-02"):
+        Location(url.format(tmp_path)).names()
+
+
+@pytest.mark.parametrize(("scheme", "library", "extra"), [("gs", "gcsfs", "gcs"), ("s3", "s3fs", "s3")])
+def test_a_missing_library_names_its_extra(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, library: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, scheme, raising=False)  # known from an earlier use
+    with pytest.raises(MissingExtraError, match=rf"{scheme}://bucket/raw: .*pip install 'subgrid\[{extra}\]'"):
+        Location(f"{scheme}://bucket/raw").names()
+
+
+def test_an_unknown_scheme_is_refused() -> None:
+    with pytest.raises(InputError, match="nosuch://x: not a location that fsspec knows"):
+        Location("nosuch://x").names()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from subgrid.errors import DatasetError
 from subgrid.evaluation.scorecard import Scorecard
 from subgrid.prediction.columns import DatasetColumns
 from subgrid.prediction.predict import predict
@@ -31,6 +32,13 @@ from subgrid.training.loop import train
 from subgrid.training.progress import Reporter
 
 SYNTHETIC = "synthetic"
+_MARKS = {
+    "dataset.json": "a data set",
+    "build.json": "a build under way",
+    "checkpoints": "a run",
+    "prediction.json": "a prediction",
+    "synthetic.json": "raw steps",
+}
 CLEARLY = 0.05
 """How far above climatology's r2_294 a trained score must be to count as learnt."""
 
@@ -61,6 +69,7 @@ class Outcome:
 def run(recipe: Recipe, watcher: Watcher) -> Outcome:
     """Carry a recipe through; raises what the stages raise."""
     out = Path(recipe.out)
+    _refuse_foreign(out)
     source = _source(recipe, out, watcher)
     dataset = _dataset(recipe, source, out / "data", watcher)
     train(recipe, dataset, out / "run", reporter=watcher.reporter)
@@ -72,6 +81,17 @@ def run(recipe: Recipe, watcher: Watcher) -> Outcome:
     with watcher.progress("score", "columns") as report:
         scored = score(out / "prediction", str(out / "data"), progress=report)
     return _outcome(scored.card, climatology(columns, info.table), split, out)
+
+
+def _refuse_foreign(out: Path) -> None:
+    """Raise DatasetError where ``out`` is a file, or is itself what one of the stages writes."""
+    if out.exists() and not out.is_dir():
+        raise DatasetError(f"{out}: expected a folder for the whole chain, found a file; choose another out")
+    for mark, what in _MARKS.items():
+        if (out / mark).exists():
+            raise DatasetError(
+                f"{out}: expected a new folder, or one that this command wrote, found {what}; choose another out"
+            )
 
 
 def _source(recipe: Recipe, out: Path, watcher: Watcher) -> Location:

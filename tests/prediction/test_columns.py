@@ -47,6 +47,13 @@ def values(path: Path, name: str) -> np.ndarray:
         return np.asarray(file[name][...], dtype=np.float64).reshape(-1, COLUMNS).T
 
 
+def rounded(found: np.ndarray, exact: np.ndarray, exponents: np.ndarray) -> None:
+    """Asserts the bound of storage: 2**-24 of a value, and what is below 2**-126 in stored units is 0."""
+    lost = np.abs(exact) < np.ldexp(1.0, -126 - exponents)
+    assert (found[lost] == 0).all()
+    assert (np.abs(found - exact)[~lost] <= 2.0**-24 * np.abs(exact)[~lost]).all()
+
+
 def test_raw_columns_are_what_stands_in_the_files(raw: RawColumns, synthetic_source: Path) -> None:
     row, column, time, inputs = gathered(list(raw.inputs(10)))
     files = sorted(synthetic_source.rglob("*.mli.*.nc"))
@@ -85,8 +92,7 @@ def test_a_data_set_and_its_raw_folder_hold_the_same_columns(raw: RawColumns, bu
     assert np.array_equal(row, raw_row[place]) and np.array_equal(row, built.row_numbers())
     assert row.size == built.rows == (STEPS - 1) * COLUMNS
     assert np.array_equal(column, raw_column[place]) and np.array_equal(time, raw_time[place])
-    found = np.ldexp(stored.astype(np.float64), -KAGGLE.input_exponents)
-    np.testing.assert_allclose(found, inputs[place], rtol=2.0**-24, atol=0)
+    rounded(np.ldexp(stored.astype(np.float64), -KAGGLE.input_exponents), inputs[place], KAGGLE.input_exponents)
 
 
 def test_truth_of_both_is_the_same(raw: RawColumns, built: DatasetColumns) -> None:
@@ -96,7 +102,7 @@ def test_truth_of_both_is_the_same(raw: RawColumns, built: DatasetColumns) -> No
         row = np.concatenate([chunk.row for chunk in chunks])
         sides.append((np.sort(row), np.concatenate([chunk.targets for chunk in chunks])[np.argsort(row)]))
     assert np.array_equal(sides[0][0], sides[1][0])
-    np.testing.assert_allclose(sides[1][1], sides[0][1], rtol=2.0**-24, atol=0)
+    rounded(sides[1][1], sides[0][1], KAGGLE.target_exponents)
 
 
 @pytest.mark.parametrize("batch", [1, 7, 24, 1000])
@@ -149,3 +155,14 @@ def test_a_folder_without_steps_is_refused(tmp_path: Path) -> None:
         open_columns(str(tmp_path), KAGGLE)
     with pytest.raises(InputError, match="no such folder"):
         open_columns(str(tmp_path / "nowhere"), KAGGLE)
+
+
+def test_steps_of_the_same_dates_are_not_the_same_columns(synthetic_source: Path, tmp_path: Path) -> None:
+    shutil.copytree(synthetic_source, tmp_path / "source")
+    before = open_columns(str(tmp_path / "source"), KAGGLE).digest
+    assert open_columns(str(tmp_path / "source"), KAGGLE).digest == before
+    first = min((tmp_path / "source").rglob("*.mli.*.nc"))
+    data = bytearray(first.read_bytes())
+    data[-1] ^= 1
+    first.write_bytes(data)
+    assert open_columns(str(tmp_path / "source"), KAGGLE).digest != before

@@ -116,7 +116,7 @@ def test_inputs_alone_need_no_mlo(raw: Path) -> None:
 
 @pytest.mark.parametrize("name", [MLI, MLO])
 def test_a_file_that_was_cut_is_refused_by_name(raw: Path, name: str) -> None:
-    """netCDF4 opens all but the last two of these and gives zeros for what is not there."""
+    """netCDF4 opens the first three of these files and gives zeros for what is not there."""
     whole = (raw / name).read_bytes()
     for size, words in (
         (len(whole) - 1, f"cut short: its header implies {len(whole)} bytes, it has {len(whole) - 1}"),
@@ -227,6 +227,17 @@ def test_another_date_inside_is_noted_and_the_name_holds(raw: Path, file: str, n
     poke(raw / file, name, [value])
     found = reader(raw).read(STEP)
     assert found.other_time and found.time == STEP.time
+
+
+def test_a_step_outlives_the_next_one(real_source: Path) -> None:
+    """Files are read into the same memory again; what was given out must not change with it."""
+    steps, one = [step for step in list_steps(Location(str(real_source))) if step.mlo][:2], reader(real_source)
+    first = one.read(steps[0])
+    kept = first.inputs.copy(), first.targets.copy()
+    one.read(steps[1])
+    np.testing.assert_array_equal(first.inputs, kept[0])
+    np.testing.assert_array_equal(first.targets, kept[1])
+    np.testing.assert_array_equal(first.limits, [kept[0].min(axis=1), kept[0].max(axis=1)])
 
 
 def test_the_first_file_sets_the_grid_where_none_is_given(raw: Path) -> None:

@@ -52,6 +52,15 @@ def test_bytes_are_those_of_the_file(location: Location) -> None:
         location.read("train/0001-02/c.nc")
 
 
+def test_memory_is_used_where_it_is_large_enough(folder: Path) -> None:
+    location, memory = Location(str(folder)), np.full(300, 7, dtype=np.uint8)
+    for name in ("grid.nc", "train/0001-02/b.nc", "train/0001-02/a.nc", "grid.nc"):
+        found = location.read(name, memory)
+        assert found.tobytes() == CONTENTS[name] and (found.size == 0 or np.shares_memory(found, memory))
+    small = np.zeros(10, dtype=np.uint8)
+    assert location.read("grid.nc", small).tobytes() == CONTENTS["grid.nc"] and not small.any()
+
+
 def test_labels_name_a_file_once(location: Location) -> None:
     assert location.label("train/x.nc") == location.url.rstrip("/") + "/train/x.nc"
     assert location.remote == location.url.startswith("memory")

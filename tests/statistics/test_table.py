@@ -24,7 +24,7 @@ def samples(columns: int, seed: int, rows: int = 20) -> np.ndarray:
 def table_of(seed: int, name: str = "kaggle", rows: int = 20) -> Table:
     variables = VARIABLE_SETS[name]
     inputs, targets = samples(variables.input_width, seed, rows), samples(variables.target_width, seed + 1, rows)
-    inputs[variables.input_slices["state_u"].start] = 0.1  # a constant column
+    inputs[variables.input_slices["state_t"].start] = 0.1  # a constant column
     return Table(variables, Moments.of(inputs), Moments.of(targets))
 
 
@@ -100,7 +100,7 @@ def test_views_by_variable() -> None:
 
 def test_constant_columns_are_named() -> None:
     table = table_of(4)
-    assert table.constant_columns() == ["state_u_0"]
+    assert table.constant_columns() == ["state_t_0"]
     empty = Table.zero(V2).constant_columns()
     assert empty == V2.input_columns + V2.target_columns
 
@@ -112,7 +112,7 @@ def test_tables_of_another_size_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="unknown variable set 'v9'"):
         Table.from_json(data | {"variables": "v9"})
     for inputs in ([[1.0]] * 4, [[1.0], [1.0, 2.0], [1.0], [1.0], [1.0]]):
-        with pytest.raises(DatasetError):
+        with pytest.raises(DatasetError, match="'kaggle'"):
             Table.from_json(data | {"inputs": inputs})
 
 

@@ -49,15 +49,21 @@ def main() -> None:
 
 
 def _run() -> int:
+    code = _answer()
+    if code == 130:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+    return code
+
+
+def _answer() -> int:
     try:
-        return int(app(standalone_mode=False) or 0)
+        return int(app(standalone_mode=False) or 0)  # typer itself gives 130 for Ctrl-C inside a command
     except TyperException as error:
         error.show()  # type: ignore[attr-defined]  # every one that reaches a command line has it
         return error.exit_code
     except typer.Exit as end:
         return end.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted; the same command goes on from here", file=sys.stderr)
         return 130
     except SubgridError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -21,19 +21,24 @@ def sample(
     steps: Annotated[int, typer.Option(help="Steps to write.", min=1)] = 60,
     columns: Annotated[int | None, typer.Option(help="Columns of a quasi-uniform grid (default 384).", min=2)] = None,
     grid: Annotated[Path | None, typer.Option(help="A grid file to use instead.")] = None,
-    seed: Annotated[int, typer.Option(help="Draws coasts and weather.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Draws coasts and weather.", min=0, max=2**31 - 1)] = 0,
     missing_mlo: Annotated[int, typer.Option(help="Steps without an mlo file, as happens in real data.", min=0)] = 0,
 ) -> None:
     """Write raw steps of a small made-up climate, in ClimSim's files and folders.
 
     Example: subgrid sample made-up --steps 60 --columns 384
     """
+    from pydantic import ValidationError
+
     from subgrid.errors import SettingsError
     from subgrid.source.synthetic import SyntheticSettings, write_climate
 
     if grid is not None and columns is not None:
         raise SettingsError("give --columns or --grid, not both")
-    settings = SyntheticSettings(steps=steps, columns=columns or 384, grid=grid, seed=seed, missing_mlo=missing_mlo)
+    try:
+        settings = SyntheticSettings(steps=steps, columns=columns or 384, grid=grid, seed=seed, missing_mlo=missing_mlo)
+    except ValidationError as error:
+        raise SettingsError("\n".join(item["msg"].removeprefix("Value error, ") for item in error.errors())) from error
     with terminal.progress("sample", "steps") as report:
         write_climate(out, settings, report)
     print(f"{out}: {steps} made-up steps")
@@ -71,12 +76,13 @@ def build(
     from subgrid.source.steps import Choice
 
     settings = BuildSettings(variables, float64, parse_size(shard_size), seed)
+    chosen = Part.parse(part)
     ready = prepare(Location(source), settings, Choice(start, end, stride), validation=validation, grid=grid, plan=plan)
     _show_plan(estimate(ready, out), ready.blueprint.plan.split)
     if dry_run:
         return
     with terminal.progress("build") as report:
-        manifest = build_records(ready, out, Running(Part.parse(part), workers, skip_bad, report))
+        manifest = build_records(ready, out, Running(chosen, workers, skip_bad, report))
     if manifest is None:
         print(f"{out}: part {part} is done; other parts are not")
         return
@@ -151,6 +157,7 @@ def stats(
 
     table = inspection.folded_table(datasets, split)
     if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
         write_whole(out, lambda aside: write_tables(aside, {split: table}))
         terminal.say(f"{out}: written")
     print(inspection.table_text(table) if compare is None else inspection.difference_text(table, compare, split))

@@ -58,8 +58,11 @@ def predict(
     from subgrid.prediction.columns import open_columns
     from subgrid.prediction.predict import largest_difference
     from subgrid.prediction.predict import predict as predict_columns
+    from subgrid.prediction.store import read_prediction_manifest
     from subgrid.training.checkpoint import load_emulator
 
+    if check is not None:
+        read_prediction_manifest(check)  # before anything is computed
     emulator, info = load_emulator(run)
     columns = open_columns(input, info.variables, split)
     with terminal.progress("predict") as report:

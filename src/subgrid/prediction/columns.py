@@ -5,7 +5,7 @@ the other.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -92,7 +92,7 @@ class RawColumns:
         reader.read(self.steps[0], targets=False)
         self.columns = int(reader.columns or 0)
         self.rows = len(self.steps) * self.columns
-        self.digest = sha256(json.dumps([step.label for step in self.steps]).encode()).hexdigest()
+        self.digest = _identity(location, self.steps)
         incomplete = [self._row_numbers(step) for step in self.steps if step.mlo is None]
         self.without_truth = np.concatenate([np.empty(0, dtype=np.int64), *incomplete])
 
@@ -128,6 +128,18 @@ class RawColumns:
 
 
 Columns = DatasetColumns | RawColumns
+
+
+def _identity(location: Location, steps: Sequence[Step]) -> str:
+    """SHA-256 of which steps there are and of what their storage says of the files: size, time, checksum.
+
+    Two simulations have steps of the same dates, and reading all of them twice would be too dear.
+    """
+    from fsspec.core import url_to_fs
+
+    system, path = url_to_fs(location.url)
+    files = [(step.label, system.checksum(f"{path.rstrip('/')}/{step.mli}")) for step in steps]
+    return sha256(json.dumps(files).encode()).hexdigest()
 
 
 def _among(row: np.ndarray, wanted: np.ndarray) -> np.ndarray:

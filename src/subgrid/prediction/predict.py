@@ -61,9 +61,8 @@ def predict(
         confidence=bool(info.card["recipe"]["training"]["confidence"]),
         program=f"subgrid {__version__}",
     )
-    if (out / MANIFEST).exists() and (found := read_prediction_manifest(out)).identity == manifest.identity:
-        StoredPrediction.open(out)  # verified, so that what is kept is whole
-        return found
+    if (kept := _kept(out, manifest)) is not None:
+        return kept
     writer = PredictionWriter(out, manifest)
     done = 0
     try:
@@ -76,6 +75,17 @@ def predict(
         writer.abandon()
         raise
     return writer.finish()
+
+
+def _kept(out: Path, manifest: PredictionManifest) -> PredictionManifest | None:
+    """The manifest of the same prediction in ``out``; None where there is none, or one that is damaged."""
+    if not (out / MANIFEST).exists() or (found := read_prediction_manifest(out)).identity != manifest.identity:
+        return None
+    try:
+        StoredPrediction.open(out)
+    except DatasetError:
+        return None
+    return found
 
 
 def _predicted(emulator: Emulator, chunk: InputChunk, variables: VariableSet, rule: bool) -> dict[str, np.ndarray]:

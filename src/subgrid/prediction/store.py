@@ -5,7 +5,7 @@ Each row holds ``row``, ``column``, ``time``, ``prediction`` (float64, physical 
 ``confidence`` (float32, the estimated absolute error in normalised units).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ FORMAT = "subgrid-prediction/1"
 MANIFEST = "prediction.json"
 SHARDS = "shards"
 _SHARD_ROWS = 16_384
+_SHARD_NAME = "prediction-"
 
 
 class PredictionManifest(BaseModel):
@@ -80,6 +81,16 @@ def prediction_layout(variables: VariableSet, rule: bool, confidence: bool) -> R
     return RecordLayout(tuple(features), aligned=("rule", "prediction"))
 
 
+def _others(folder: Path, known: Sequence[str], start: str | None = None) -> Iterator[str]:
+    """What stands in a folder but for known names, names with a known start and files half-written."""
+    if folder.exists() and not folder.is_dir():
+        raise DatasetError(f"{folder}: expected a folder to write the prediction into, found a file")
+    for path in folder.iterdir() if folder.exists() else ():
+        ours = path.name in known or (start is not None and path.name.startswith(start))
+        if not ours and ".partial-" not in path.name:
+            yield path.name
+
+
 class PredictionWriter:
     """Writes a prediction whose number of rows is known; memory does not grow with it."""
 
@@ -93,15 +104,15 @@ class PredictionWriter:
         self._prepare()
 
     def _prepare(self) -> None:
-        strangers = [p.name for p in (self.out.iterdir() if self.out.exists() else ()) if p.name != SHARDS]
-        strangers = [name for name in strangers if name != MANIFEST and ".partial-" not in name]
+        shards = self.out / SHARDS
+        strangers = sorted([*_others(self.out, (SHARDS, MANIFEST)), *_others(shards, (), _SHARD_NAME)])
         if strangers:
             raise DatasetError(
                 f"{self.out}: expected an empty folder or a prediction, found {', '.join(strangers[:5])}"
             )
         (self.out / MANIFEST).unlink(missing_ok=True)  # from here on the folder is unfinished
-        (self.out / SHARDS).mkdir(parents=True, exist_ok=True)
-        for left in (self.out / SHARDS).iterdir():
+        shards.mkdir(parents=True, exist_ok=True)
+        for left in shards.iterdir():
             left.unlink()
 
     def add(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -119,7 +130,7 @@ class PredictionWriter:
 
     def _open(self) -> ShardWriter:
         rows = min(_SHARD_ROWS, self.manifest.rows - self._written)
-        path = self.out / SHARDS / f"prediction-{len(self._shards):05d}.tfrecord"
+        path = self.out / SHARDS / f"{_SHARD_NAME}{len(self._shards):05d}.tfrecord"
         remove_partials(path)
         self._writer, self._place = ShardWriter(path, rows, self.layout.stride), 0
         return self._writer

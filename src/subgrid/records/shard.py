@@ -103,7 +103,8 @@ class ShardWriter:
         buffer, self._bytes, self._records = self._bytes, None, None
         if self._map is not None:
             del buffer
-            self._map.close()
+            with suppress(BufferError):  # an interrupted `finish` still looks at it: it goes with the traceback
+                self._map.close()
         elif buffer is not None and len(_free) < _KEPT:
             _free.append(buffer)
 

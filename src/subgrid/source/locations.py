@@ -50,7 +50,7 @@ class Location:
         ``memory``, uint8, is used where it is large enough: reading into the same place again costs half as much.
         """
         if not self.remote:
-            with open(self.local(name), "rb", buffering=0) as file:
+            with open(self.local(name), "rb") as file:  # buffered: a bare file may give less than was asked for
                 size = os.fstat(file.fileno()).st_size
                 if memory is None or memory.size < size:
                     memory = np.empty(size, dtype=np.uint8)

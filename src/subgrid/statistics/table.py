@@ -90,7 +90,11 @@ class Table:
     def from_json(cls, data: Mapping[str, Any]) -> "Table":
         """The inverse of ``to_json``; raises DatasetError when the sizes do not fit the named set."""
         variables = variable_set(data["variables"])
-        return cls.from_arrays(variables, _numbers(data["inputs"]), _numbers(data["targets"]))
+        try:
+            inputs, targets = _numbers(data["inputs"]), _numbers(data["targets"])
+        except ValueError as error:
+            raise DatasetError(f"statistics of set {variables.name!r} are not five rows of numbers ({error})") from error
+        return cls.from_arrays(variables, inputs, targets)
 
     @classmethod
     def from_arrays(cls, variables: VariableSet, inputs: np.ndarray, targets: np.ndarray) -> "Table":

@@ -142,8 +142,8 @@ def read_blueprint(out: Path) -> Blueprint:
     """Read the blueprint of a build's folder; raises DatasetError when it is not one."""
     try:
         data = json.loads((out / BUILD_FILE).read_text())
-        if data.pop("format", None) != FORMAT:
+        if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
             raise DatasetError(f"{out / BUILD_FILE}: expected format {FORMAT}")
         return Blueprint(BuildSettings(**data), read_plan(out / PLAN_FILE), Grid.read(out / GRID_FILE))
-    except (FileNotFoundError, json.JSONDecodeError, TypeError) as error:
+    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
         raise DatasetError(f"{out}: not the folder of a build ({error})") from error

@@ -108,8 +108,7 @@ class RecordLayout:
         """Write the checksum of every record's content into its last four bytes, in place."""
         end = self.stride - FOOTER
         checksums = records[:, end:].view("<u4")
-        crc = np.array([crc32c(record[HEADER:end]) for record in records], dtype=np.uint64)
-        checksums[:, 0] = (((crc >> np.uint64(15)) | (crc << np.uint64(17))) + np.uint64(0xA282EAD8)).astype(np.uint32)
+        checksums[:, 0] = [masked(crc32c(record[HEADER:end])) for record in records]
 
     def bad_rows(self, records: np.ndarray) -> list[int]:
         """Rows whose frame or checksum is not what this layout demands."""

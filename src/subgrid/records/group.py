@@ -120,9 +120,13 @@ def build_groups(jobs: Sequence[GroupJob], progress: Callable[[int], None] | Non
         syncing: Future | None = None
         for job in jobs:
             filled = fill_group(job, progress)
-            if syncing is not None:
-                syncing.result()
-            syncing = background.submit(filled.finish)
+            with ExitStack() as stack:
+                for writer in filled.writers.values():
+                    stack.enter_context(writer)  # abandoned if the group before it could not be finished
+                if syncing is not None:
+                    syncing.result()
+                syncing = background.submit(filled.finish)
+                stack.pop_all()
         if syncing is not None:
             syncing.result()
 

@@ -94,6 +94,8 @@ def make_plan(steps: Sequence[Step], rule: SplitRule, columns: int) -> Plan:
             f"no step is left for training: {len(steps)} steps chosen, {len(skipped)} without an mlo file, "
             f"{len(chosen[VALIDATION])} for validation by {rule.text or 'no rule'!r}"
         )
+    if rule.text and not rule.rows and not chosen[VALIDATION]:
+        raise SettingsError(f"validation split {rule.text!r} takes none of the {len(complete)} steps")
     if rule.rows >= len(chosen[TRAINING]) * columns:
         raise SettingsError(
             f"validation split {rule.text!r} takes all of the {len(chosen[TRAINING]) * columns} rows there are"

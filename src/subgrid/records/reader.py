@@ -77,6 +77,8 @@ class Dataset:
     def table(self, split: str = "training") -> Table:
         """Statistics of a split."""
         self.rows(split)
+        if split not in self._tables:
+            raise DatasetError(f"{self.folder / STATISTICS_FILE}: holds no statistics of {split}; not this data set's")
         return self._tables[split]
 
     def shards(self, split: str) -> Shards:

@@ -32,7 +32,7 @@ def verify(folder: Path, progress: Callable[[int, int], None] | None = None) -> 
         if progress:
             progress(done, total)
     known = {shard.name for shard in dataset.manifest.shards}
-    strangers = sorted(path.name for path in (folder / SHARDS).iterdir() if path.name not in known)
+    strangers = sorted(path.name for path in (folder / SHARDS).glob("*") if path.name not in known)
     wrong += [f"{folder / SHARDS / name}: not in the manifest" for name in strangers if ".partial-" not in name]
     return wrong
 

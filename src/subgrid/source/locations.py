@@ -60,7 +60,7 @@ class Location:
 
     def local(self, name: str) -> Path:
         """The path of a file of a local folder."""
-        return Path(self.url.removeprefix("file://")) / name
+        return Path(self.url.removeprefix("file://")).expanduser() / name
 
     def label(self, name: str) -> str:
         """How a file is called in messages."""

@@ -23,7 +23,7 @@ class Difference:
 def compare_tables(one: Table, other: Table) -> list[Difference]:
     """Compare the variables that both tables hold.
 
-    The difference of two means is measured against the standard deviation of ``one`` (a mean near zero has no
+    The difference of two means is measured against the larger standard deviation of both (a mean near zero has no
     scale of its own), the others against the larger of both sizes. Columns that only one side has seen give inf.
     """
     left, right = one.per_variable(), other.per_variable()

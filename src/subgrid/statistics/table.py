@@ -93,7 +93,9 @@ class Table:
         try:
             inputs, targets = _numbers(data["inputs"]), _numbers(data["targets"])
         except ValueError as error:
-            raise DatasetError(f"statistics of set {variables.name!r} are not five rows of numbers ({error})") from error
+            raise DatasetError(
+                f"statistics of set {variables.name!r} are not five rows of numbers ({error})"
+            ) from error
         return cls.from_arrays(variables, inputs, targets)
 
     @classmethod

@@ -59,11 +59,12 @@ def refused(subgrid: Callable[..., Answer]) -> Callable[..., str]:
 
 @pytest.fixture
 def process() -> Callable[..., subprocess.Popen[str]]:
-    """A command in a process of its own, not yet waited for."""
+    """A command in a process of its own that leads a group, as on a terminal; not yet waited for."""
 
     def start(*arguments: object) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "subgrid", *map(str, arguments)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen(command, **pipes, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(command, **pipes, env=environment, start_new_session=True)
 
     return start

@@ -168,13 +168,6 @@ def test_any_other_folder_is_no_data_set(tmp_path: Path) -> None:
             read_manifest(path)
 
 
-def test_two_shards_of_one_name_are_refused(spoilt: Path) -> None:
-    shards = stored(spoilt)["shards"]
-    rewritten(spoilt, {"shards": [shards[0], shards[0], *shards[2:]]}, digest=True)
-    with pytest.raises(DatasetError, match=r"training-00000\.tfrecord.* twice"):
-        read_manifest(spoilt)
-
-
 def test_a_plan_with_other_steps_makes_another_data_set(ready: Ready) -> None:
     prepared = ready()
     plan = replace(prepared.blueprint.plan, training=prepared.blueprint.plan.training[:-1])

@@ -82,7 +82,10 @@ class Manifest(BaseModel):
         """SHA-256 of all that makes the data set what it is (not of times, hosts, paths, program versions)."""
         names = ("variable_set", "inputs", "targets", "features", "stride", "offsets", "columns", "grid", "plan",
                  "split", "seed", "shards")  # fmt: skip
-        return sha256(json.dumps(self.model_dump(include=set(names)), sort_keys=True).encode()).hexdigest()
+        content = self.model_dump(include=set(names))
+        if self.split.startswith("file="):
+            content["split"] = "file"  # where the list lay is no part of the data set; its steps are in the plan
+        return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def make_manifest(blueprint: Blueprint, reports: Sequence[GroupReport], source: str, licence: str) -> Manifest:
@@ -145,6 +148,6 @@ def read_manifest(folder: Path) -> Manifest:
     if manifest.digest != manifest.computed_digest():
         raise DatasetError(f"{path}: the digest does not follow from the content; the manifest was changed")
     for shard in manifest.shards:
-        if Path(shard.name).name != shard.name or shard.name in (".", ".."):
+        if Path(shard.name).name != shard.name or shard.name in ("", ".", "..") or "\0" in shard.name:
             raise DatasetError(f"{path}: shard name {shard.name!r} leads out of the data set")
     return manifest

@@ -97,6 +97,6 @@ class Dataset:
         """Every row of a split once, in stored order; the last batch of a shard may be short."""
         shards = self.shards(split)
         for index in range(len(shards.shards)):
-            records = shards[index]
+            records = shards.once(index)
             for start in range(0, records.shape[0], batch):
                 yield as_batch(self.layout, records[start : start + batch])

@@ -1,0 +1,121 @@
+"""What a folder is found to hold: every kind that subgrid writes, finished or not."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from subgrid import inspection
+from subgrid.errors import DatasetError
+from subgrid.inspection import inspect
+from subgrid.prediction.store import StoredPrediction
+from subgrid.records.blueprint import BuildSettings
+from subgrid.records.build import Running, build, prepare
+from subgrid.records.plan import Part
+from subgrid.records.reader import Dataset
+from subgrid.source.locations import Location
+
+
+def test_a_data_set_is_described_in_full(work: Path) -> None:
+    data = Dataset.open(work / "data")
+    found = inspect(work / "data")
+    assert (found["kind"], found["digest"], found["rows"]) == (
+        "data set",
+        data.digest,
+        {"training": 384, "validation": 72},
+    )
+    assert found["shards"]["training"] == len(list((work / "data" / "shards").glob("training-*")))
+    assert found["bytes"] == sum(path.stat().st_size for path in (work / "data" / "shards").iterdir())
+    assert len(found["skipped"]) == 1
+    json.dumps(found, allow_nan=False)
+
+
+def test_the_table_of_variables_is_that_of_the_rows(work: Path) -> None:
+    data = Dataset.open(work / "data")
+    stored = np.concatenate([batch.inputs for batch in data.scan("training", 1000)])
+    values = stored.astype(np.float64) / 2.0**data.variables.input_exponents
+    rows = {row["variable"]: row for row in inspect(work / "data")["variables"]}
+    assert list(rows) == [item.name for item in (*data.variables.inputs, *data.variables.targets)]
+    for name in ("state_t", "state_q0001", "state_ps", "pbuf_CH4"):
+        part = values[:, data.variables.input_slices[name]]
+        expected = {"min": part.min(), "mean": part.mean(), "max": part.max(), "std": part.std()}
+        assert {key: rows[name][key] for key in expected} == pytest.approx(expected, rel=1e-5)
+        assert rows[name]["constant"] == int((np.ptp(part, axis=0) == 0).sum())
+    assert rows["pbuf_CH4"]["unit"] == "mol/mol"
+    assert {f"pbuf_CH4_{level}" for level in range(27, 60)} <= set(inspect(work / "data")["constant"])
+
+
+def test_a_build_under_way_says_how_much_is_done(synthetic_source: Path, tmp_path: Path) -> None:
+    ready = prepare(Location(str(synthetic_source)), BuildSettings("v1", shard_size=60_000), validation="every=5")
+    build(ready, tmp_path / "data", Running(Part(1, 2)))
+    found = inspect(tmp_path / "data")
+    assert found["kind"] == "build under way"
+    assert 0 < found["groups_done"] < found["groups"] == len(ready.blueprint.groups)
+    assert found["share_done"] == round(found["groups_done"] / found["groups"], 4)
+    assert found["steps"] == {"training": 16, "validation": 3}
+
+
+def test_a_run_says_how_far_it_is(work: Path) -> None:
+    found = inspect(work / "run")
+    assert (found["kind"], found["latest"], found["checkpoints"]) == ("run", "2", ["1", "2"])
+    assert (found["rows"], found["share_done"], found["finished"]) == (96, 1, True)
+    assert found["data_digest"] == Dataset.open(work / "data").digest
+    assert found["last"]["event"] == "sub_epoch"
+
+
+def test_a_run_without_a_checkpoint_is_a_run(work: Path, tmp_path: Path) -> None:
+    shutil.copy(work / "run" / "recipe.yaml", tmp_path)
+    found = inspect(tmp_path)
+    assert (found["kind"], found["latest"], found["checkpoints"], found["finished"]) == ("run", None, [], False)
+
+
+def test_a_prediction_says_where_it_comes_from(work: Path) -> None:
+    found = inspect(work / "prediction")
+    assert (found["kind"], found["rows"], found["variable_set"]) == ("prediction", 72, "kaggle")
+    assert found["checkpoint_digest"] == StoredPrediction.open(work / "prediction").manifest.checkpoint_digest
+    assert "shards" not in found
+
+
+def test_raw_steps_are_counted(synthetic_source: Path) -> None:
+    found = inspect(synthetic_source)
+    files = sorted(synthetic_source.rglob("*.mli.*.nc"))
+    assert (found["kind"], found["steps"]) == ("raw steps", len(files))
+    assert found["first"] in files[0].name and found["last"] in files[-1].name
+    assert len(found["without_mlo"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("nowhere", "found nothing"), ("file", "found a file"), ("empty", "no raw steps, data set")]
+)
+def test_anything_else_is_refused(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match=message):
+        inspect(tmp_path / name)
+
+
+def test_every_kind_reads_well(work: Path, synthetic_source: Path) -> None:
+    for path in (work / "data", work / "run", work / "prediction", synthetic_source):
+        lines = inspection.as_text(inspect(path)).splitlines()
+        assert lines[0].startswith("kind ") and all(line == line.rstrip() for line in lines[1:] if line)
+
+
+def test_runs_of_levels_are_drawn_together() -> None:
+    names = ["state_q0002_12", "state_q0002_13", "pbuf_CH4_27", "cam_in_SNOWHICE", "ptend_u_0", "ptend_u_2"]
+    assert inspection._spans(names) == "state_q0002_12..13, pbuf_CH4_27, cam_in_SNOWHICE, ptend_u_0, ptend_u_2"
+
+
+def test_statistics_of_another_set_are_not_folded(work: Path, synthetic_source: Path, tmp_path: Path) -> None:
+    build(prepare(Location(str(synthetic_source)), BuildSettings("v1")), tmp_path / "v1")
+    with pytest.raises(DatasetError, match="holds the variable set 'v1', .* holds 'kaggle'; only equal sets"):
+        inspection.folded_table([work / "data", tmp_path / "v1"], "training")
+    assert inspection.folded_table([tmp_path / "v1", tmp_path / "v1"], "training").rows == 2 * 19 * 24
+
+
+def test_differences_are_shown_by_variable(work: Path) -> None:
+    data = Dataset.open(work / "data")
+    text = inspection.difference_text(data.table("training"), work / "data", "validation").splitlines()
+    assert len(text) == 1 + len(data.variables.inputs) + len(data.variables.targets)
+    assert any(float(line.split()[1]) > 0 for line in text[1:])

@@ -58,6 +58,15 @@ def test_what_the_system_refuses_is_no_traceback(subgrid, work: Path, monkeypatc
     assert (answer.code, answer.err) == (1, "error: [Errno 28] No space left on device: 'somewhere'\n")
 
 
+def test_too_little_memory_is_no_traceback(subgrid, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def greedy(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(chain, "run", greedy)
+    answer = subgrid("run", work / "recipe.yaml")
+    assert (answer.code, answer.err) == (1, "error: there is not enough memory\n")
+
+
 def test_a_fault_of_ours_is_not_hidden(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def faulty(*_: object) -> None:
         raise ZeroDivisionError

@@ -16,7 +16,7 @@ from subgrid.records.ledger import Shard
 from subgrid.records.shards import Shards, open_shard
 
 LAYOUT = RecordLayout((Feature("row", "<i8", 1), Feature("inputs", "<f4", 40), Feature("targets", "<f4", 30)), ("inputs", "targets"))  # fmt: skip
-OTHER = RecordLayout((Feature("row", "<i8", 1), Feature("targets", "<f4", 30), Feature("inputs", "<f4", 40)), ("inputs", "targets"))  # fmt: skip
+OTHER = RecordLayout((Feature("row", "<i8", 1), Feature("inputs", "<f4", 24), Feature("targets", "<f4", 44)), ("inputs", "targets"))  # fmt: skip
 
 
 @dataclass

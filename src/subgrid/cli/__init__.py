@@ -71,6 +71,6 @@ def _answer() -> int:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has left; nothing to tell
         return 1
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (OSError, MemoryError) as error:
+        print(f"error: {str(error) or 'there is not enough memory'}", file=sys.stderr)
         return 1

@@ -62,7 +62,10 @@ def raw_steps() -> Callable[[Path, VariableSet], Raw]:
         found = {}
         inputs = [item.name for item in variables.inputs]
         for after in sorted(source.rglob("*.mlo.*.nc")):
-            with netCDF4.Dataset(after.with_name(after.name.replace(".mlo.", ".mli."))) as mli, netCDF4.Dataset(after) as mlo:
+            with (
+                netCDF4.Dataset(after.with_name(after.name.replace(".mlo.", ".mli."))) as mli,
+                netCDF4.Dataset(after) as mlo,
+            ):
                 mli.set_auto_mask(False)
                 mlo.set_auto_mask(False)
                 targets = []

@@ -170,6 +170,18 @@ def test_made_up_data_say_so(built: Path) -> None:
     assert "made-up" in manifest.licence and manifest.program.startswith("subgrid ")
 
 
+def test_a_first_step_that_is_no_netcdf_file_is_dropped_like_any_other(
+    ready: Ready, copied: Path, tmp_path: Path
+) -> None:
+    prepared = ready(copied)
+    first = min(copied.rglob("*.mli.*"))
+    first.unlink()
+    first.write_bytes(b"not netCDF")
+    manifest = build(prepared, tmp_path / "out", Running(skip_bad=True))
+    assert manifest is not None and "made-up" in manifest.licence
+    assert list(manifest.dropped) == [first.name.split(".mli.")[1].removesuffix(".nc")]
+
+
 def expected_moments(values: np.ndarray) -> tuple[np.ndarray, ...]:
     """Count, mean, population variance, minimum, maximum over rows, (row, column): two passes in extended precision."""
     filled = values >= 1e29
@@ -264,7 +276,9 @@ def test_the_one_grid_of_a_source_is_found(synthetic_source: Path, copied: Path,
         find_grid(Location(str(tmp_path / "empty")))
 
 
-def test_a_grid_that_does_not_fit_is_refused(ready: Ready, synthetic_source: Path, climsim: Path, tmp_path: Path) -> None:
+def test_a_grid_that_does_not_fit_is_refused(
+    ready: Ready, synthetic_source: Path, climsim: Path, tmp_path: Path
+) -> None:
     grid = climsim / "ClimSim_low-res" / "ClimSim_low-res_grid-info.nc"
     prepared = prepare(Location(str(synthetic_source)), ready().blueprint.settings, grid=grid)
     with pytest.raises(InputError, match=r"must have shape \(60, 384\).*is this the grid of these files\?"):
@@ -363,10 +377,14 @@ def test_twenty_kills_leave_no_trace_in_real_data(real_source: Path, tmp_path: P
 
 
 @pytest.mark.slow
-def test_two_builds_at_once_in_one_folder_make_one_data_set(built: Path, synthetic_source: Path, tmp_path: Path) -> None:
+def test_two_builds_at_once_in_one_folder_make_one_data_set(
+    built: Path, synthetic_source: Path, tmp_path: Path
+) -> None:
     """Two parts that start together, as on two machines."""
     arguments = [command(synthetic_source, tmp_path, 150_000, "--part", f"{part}/2") for part in (1, 2)]
-    processes = [subprocess.Popen(one, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for one in arguments]
+    processes = [
+        subprocess.Popen(one, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for one in arguments
+    ]
     for process in processes:
         _, error = process.communicate(timeout=60)
         assert process.returncode == 0, error

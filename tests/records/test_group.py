@@ -313,9 +313,7 @@ def test_another_date_inside_is_counted_and_the_name_counts(ready: Ready, copied
     assert label in {row[0] for shard in places_of(tmp_path / "out", "training") for row in shard}
 
 
-def test_a_value_beyond_float32_asks_for_float64(
-    ready: Ready, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_value_beyond_float32_asks_for_float64(ready: Ready, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No value within the physical ranges overflows, so a reader is made to give one."""
 
     class Wild(module.StepReader):

@@ -78,7 +78,10 @@ def test_provenance_leaves_no_trace_in_the_digest(ready: Ready) -> None:
     prepared = ready()
     one = make_manifest(prepared.blueprint, reports_of(prepared), "here", "licence")
     other = make_manifest(
-        prepared.blueprint, reports_of(prepared, dropped={"0001-02-01-00000": "/home/me: cut"}, other_time=5), "there", ""
+        prepared.blueprint,
+        reports_of(prepared, dropped={"0001-02-01-00000": "/home/me: cut"}, other_time=5),
+        "there",
+        "",
     )
     assert one.digest == other.digest == one.model_copy(update={"created": "", "program": ""}).computed_digest()
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from subgrid.errors import DatasetError, InputError, SubgridError
@@ -19,10 +20,12 @@ from subgrid.records.group import GroupJob, build_groups
 from subgrid.records.ledger import is_done, read_report, write_part
 from subgrid.records.manifest import MANIFEST, Manifest, make_manifest, read_manifest
 from subgrid.records.plan import Part, make_plan, read_plan
+from subgrid.records.shard import IN_MEMORY
 from subgrid.records.splits import SPLITS, parse_split
 from subgrid.schema.grid import Grid
 from subgrid.source.locations import Location
 from subgrid.source.steps import Choice, Step, list_steps
+from subgrid.source.synthetic.files import SETTINGS_FILE
 from subgrid.statistics.table import Table, write_tables
 
 STATISTICS_FILE = "statistics.nc"
@@ -40,11 +43,13 @@ class Prepared:
         source: where the steps are.
         steps: the listed steps by label.
         blueprint: what is to be built.
+        plan: the file that holds the plan, or shall hold it.
     """
 
     source: Location
     steps: dict[str, Step]
     blueprint: Blueprint
+    plan: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -99,22 +104,30 @@ def prepare(
 ) -> Prepared:
     """List, choose and plan.
 
-    A ``plan`` file is used if it exists (then choice and validation must not be given as well) and written first if
-    not.
+    Args:
+        source: where the raw steps are.
+        settings: of the data set.
+        choice, validation: which steps, and the rule of the split.
+        grid: the grid file; default the one in the source.
+        plan: a plan file, used if it exists; ``build`` writes it first if not.
+
+    Raises:
+        DatasetError: the plan file exists and takes other steps than choice and validation say.
     """
     frozen_grid = Grid.read(grid or find_grid(source))
     steps = list_steps(source)
-    if plan is not None and plan.exists():
-        if validation or choice != EVERY_STEP:
-            raise DatasetError(f"{plan}: the plan exists and says which steps to take; leave out start, end, stride "
-                               "and validation, or name another file")  # fmt: skip
-        made = read_plan(plan)
+    wanted = partial(make_plan, choice.of(steps), parse_split(validation), frozen_grid.columns)
+    if plan is None or not plan.exists():
+        made = wanted()
     else:
-        made = make_plan(choice.of(steps), parse_split(validation), frozen_grid.columns)
-        if plan is not None:
-            write_json(plan, made.to_json())
+        made = read_plan(plan)
+        if (validation or choice != EVERY_STEP) and wanted().digest != made.digest:
+            raise DatasetError(
+                f"{plan}: the plan exists and takes other steps than start, end, stride and validation say; leave them "
+                "out, or name another file"
+            )
     listed = {step.label: step for step in steps if step.mlo is not None}
-    return Prepared(source, listed, Blueprint(settings, made, frozen_grid))
+    return Prepared(source, listed, Blueprint(settings, made, frozen_grid), plan)
 
 
 def estimate(prepared: Prepared, out: Path) -> Estimate:
@@ -127,11 +140,12 @@ def estimate(prepared: Prepared, out: Path) -> Estimate:
     rows = {"training": rows["training"] - drawn, "validation": rows["validation"] + drawn}
     groups = {split: sum(group.split == split for group in blueprint.groups) for split in SPLITS}
     existing = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-    largest = max(len(group.steps) for group in blueprint.groups) * columns * 4 * 8  # the order of one group's rows
+    rows_of_group = max(len(group.steps) for group in blueprint.groups) * columns
+    shards = 2 * min(rows_of_group * blueprint.layout.stride, IN_MEMORY)  # one is filled while the other is synced
     step = columns * (blueprint.variables.input_width + blueprint.variables.target_width) * 8 * 4
     return Estimate(
         steps, len(plan.skipped), rows, groups, sum(rows.values()) * blueprint.layout.stride,
-        shutil.disk_usage(existing).free, step + columns * blueprint.layout.stride + largest + 100_000_000,
+        shutil.disk_usage(existing).free, step + shards + 32 * rows_of_group + 100_000_000,
     )  # fmt: skip
 
 
@@ -149,6 +163,8 @@ def build(prepared: Prepared, out: Path, running: Running = Running()) -> Manife
     if (out / MANIFEST).exists():
         blueprint.lay(out)
         return read_manifest(out)
+    if prepared.plan is not None and not prepared.plan.exists():
+        write_json(prepared.plan, blueprint.plan.to_json())
     blueprint.lay(out)
     groups = running.part.of(blueprint.groups)
     columns = blueprint.grid.columns
@@ -237,14 +253,8 @@ def _finish(prepared: Prepared, out: Path) -> Manifest:
 
 
 def _licence(source: Location) -> str:
-    """Made-up data say so in their grid file or steps; everything else is taken for ClimSim's."""
-    import netCDF4
-
-    if source.remote:
-        return _REAL
-    first = next(name for name in source.names() if ".mli." in name)
-    with netCDF4.Dataset(source.local(first)) as file:
-        return _SYNTHETIC if "synthetic" in file.ncattrs() else _REAL
+    """Made-up data are told by the file that their maker leaves; everything else is taken for ClimSim's."""
+    return _SYNTHETIC if SETTINGS_FILE in source.names() else _REAL
 
 
 def grid_path(out: Path) -> Path:

@@ -165,4 +165,4 @@ def _read_with_netcdf4(data: np.ndarray, where: str) -> dict[str, np.ndarray]:
             file.set_auto_mask(False)
             return {name: np.asarray(entry[...]) for name, entry in file.variables.items()}
     except (OSError, RuntimeError) as error:
-        raise InputError(f"{where}: not a netCDF file, or a damaged one ({error})") from error
+        raise InputError(f"{where}: not a netCDF file, or a damaged one") from error

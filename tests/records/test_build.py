@@ -255,15 +255,28 @@ def test_statistics_name_the_data_set(built: Path) -> None:
         assert file.getncattr("dataset") == read_manifest(built).digest
 
 
-def test_a_plan_file_is_written_first_and_then_used(ready: Ready, synthetic_source: Path, tmp_path: Path) -> None:
+def test_a_plan_file_is_written_by_the_build_and_then_used(
+    ready: Ready, synthetic_source: Path, tmp_path: Path
+) -> None:
     source, settings, path = Location(str(synthetic_source)), ready().blueprint.settings, tmp_path / "plan.json"
     first = prepare(source, settings, Choice(stride=2), validation="every=3", plan=path)
+    assert not path.exists(), "a dry run writes nothing"
+    build(first, tmp_path / "one")
     assert json.loads(path.read_text())["split"] == "every=3"
     again = prepare(source, settings, plan=path)
-    assert again.blueprint.plan == first.blueprint.plan and again.blueprint.digest == first.blueprint.digest
-    for more in ({"validation": "every=3"}, {"choice": Choice(stride=2)}):
-        with pytest.raises(DatasetError, match="the plan exists and says which steps to take"):
-            prepare(source, settings, plan=path, **more)  # type: ignore[arg-type]
+    assert again.blueprint.plan == first.blueprint.plan
+    build(again, tmp_path / "other")
+    assert_same(tmp_path / "other", tmp_path / "one")
+
+
+def test_a_plan_file_that_takes_other_steps_is_refused(ready: Ready, synthetic_source: Path, tmp_path: Path) -> None:
+    source, settings, path = Location(str(synthetic_source)), ready().blueprint.settings, tmp_path / "plan.json"
+    build(prepare(source, settings, Choice(stride=2), validation="every=3", plan=path), tmp_path / "one")
+    same = prepare(source, settings, Choice(stride=2), validation="every=3", plan=path)
+    assert same.blueprint.digest == prepare(source, settings, plan=path).blueprint.digest
+    for choice, rule in ((Choice(stride=2), "every=4"), (Choice(stride=3), "every=3"), (Choice(stride=2), None)):
+        with pytest.raises(DatasetError, match="the plan exists and takes other steps"):
+            prepare(source, settings, choice, validation=rule, plan=path)
 
 
 def test_the_one_grid_of_a_source_is_found(synthetic_source: Path, copied: Path, tmp_path: Path) -> None:
@@ -464,10 +477,10 @@ def assert_nothing_half_written(disk: Disk) -> None:
 
 
 def test_a_disk_that_is_full_at_any_place_loses_nothing(ready: Ready, built: Path, disk: Disk) -> None:
-    """The disk grows by a few pages from failure to failure: at the blueprint, at shards, reports, statistics, manifest."""
+    """The disk grows by a few pages from failure to failure: at the blueprint, shards, reports, statistics."""
     prepared = ready()
     failed: list[str] = []
-    for pages in range(4, 4000, 3):
+    for pages in range(4, 4000, 7):
         disk.resize(max(pages, disk.used() + 1))
         message = attempt(prepared, disk.out)
         if not message:
@@ -485,10 +498,12 @@ def test_a_disk_that_is_full_at_the_end_loses_nothing(ready: Ready, built: Path,
     """All room but that of the file's beginning is taken by somebody else."""
     prepared = ready()
     build(prepared, disk.out)
-    last = ["parts/part-0001-of-0001.json", "statistics.nc", "dataset.json"]
-    for path in last[last.index(name) :]:
+    room = {"parts/part-0001-of-0001.json": 0, "statistics.nc": 1, "dataset.json": 2}[name]
+    if name == "dataset.json":
+        room += (disk.out / "statistics.nc").stat().st_size // 4096
+    for path in ("parts/part-0001-of-0001.json", "statistics.nc", "dataset.json"):
         (disk.out / path).unlink()
-    disk.resize(disk.used() if name.startswith("parts") else disk.used() + 1)
+    disk.resize(disk.used() + room)
     message = attempt(prepared, disk.out)
     assert name in message and "run the same command again" in message
     assert_nothing_half_written(disk)

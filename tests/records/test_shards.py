@@ -4,6 +4,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import google_crc32c
 import numpy as np
@@ -15,8 +16,13 @@ from subgrid.records.example import Feature, RecordLayout, pack
 from subgrid.records.ledger import Shard
 from subgrid.records.shards import Shards, open_shard
 
-LAYOUT = RecordLayout((Feature("row", "<i8", 1), Feature("inputs", "<f4", 40), Feature("targets", "<f4", 30)), ("inputs", "targets"))  # fmt: skip
-OTHER = RecordLayout((Feature("row", "<i8", 1), Feature("inputs", "<f4", 24), Feature("targets", "<f4", 44)), ("inputs", "targets"))  # fmt: skip
+
+def layout_of(inputs: int, targets: int) -> RecordLayout:
+    features = (Feature("row", "<i8", 1), Feature("inputs", "<f4", inputs), Feature("targets", "<f4", targets))
+    return RecordLayout(features, aligned=("inputs", "targets"))
+
+
+LAYOUT, OTHER = layout_of(40, 30), layout_of(24, 44)
 
 
 @dataclass
@@ -123,9 +129,9 @@ def test_shards_are_opened_when_needed_and_only_once(written: Written, monkeypat
     opened: list[str] = []
     lacking = written.shard.model_copy(update={"name": "absent.tfrecord"})
 
-    def noted(path: Path, shard: Shard, layout: RecordLayout) -> np.ndarray:
+    def noted(path: Path, *arguments: Any) -> np.ndarray:
         opened.append(path.name)
-        return open_shard(path, shard, layout)
+        return open_shard(path, *arguments)
 
     monkeypatch.setattr(module, "open_shard", noted)
     shards = Shards(written.path.parent, [written.shard, entry_of(other, 7), lacking], LAYOUT)
@@ -136,3 +142,31 @@ def test_shards_are_opened_when_needed_and_only_once(written: Written, monkeypat
     assert all(found[number] is found[number % 2] for number in range(200))
     with pytest.raises(DatasetError, match="absent"):
         shards[2]
+
+
+def test_going_through_keeps_nothing_open_and_checks_once(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+    sums: list[int] = []
+
+    def noted(data: np.ndarray) -> int:
+        sums.append(data.size)
+        return int(google_crc32c.value(data))
+
+    monkeypatch.setattr(module, "crc32c", noted)
+    shards = Shards(written.path.parent, [written.shard], LAYOUT)
+    one, other = shards.once(0), shards.once(0)
+    assert one is not other and sums == [written.shard.bytes]
+    np.testing.assert_array_equal(one, written.records)
+    np.testing.assert_array_equal(shards[0], written.records)
+    assert sums == [written.shard.bytes] and shards[0] is shards[0]
+
+
+def test_a_shard_that_was_refused_is_refused_again(written: Written) -> None:
+    data = written.records.copy()
+    data[3, 100] ^= 1
+    written.path.write_bytes(data.tobytes())
+    shards = Shards(written.path.parent, [written.shard], LAYOUT)
+    for _ in range(2):
+        with pytest.raises(DatasetError, match="row 3 is damaged"):
+            shards.once(0)
+        with pytest.raises(DatasetError, match="row 3 is damaged"):
+            shards[0]

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from subgrid.errors import DatasetError
-from subgrid.records.framing import FOOTER, HEADER, crc32c, header, masked
+from subgrid.records.framing import FOOTER, HEADER, header, masked_checksums
 
 ALIGNMENT = 64
 _LENGTH_DELIMITED = 2
@@ -108,7 +108,7 @@ class RecordLayout:
         """Write the checksum of every record's content into its last four bytes, in place."""
         end = self.stride - FOOTER
         checksums = records[:, end:].view("<u4")
-        checksums[:, 0] = [masked(crc32c(record[HEADER:end])) for record in records]
+        checksums[:, 0] = masked_checksums(records[:, HEADER:end])
 
     def bad_rows(self, records: np.ndarray) -> list[int]:
         """Rows whose frame or checksum is not what this layout demands."""
@@ -116,11 +116,7 @@ class RecordLayout:
         frame = np.frombuffer(self.template[:HEADER], dtype=np.uint8)
         framed = (records[:, :HEADER] == frame).all(axis=1)
         stored = np.ascontiguousarray(records[:, end:]).view("<u4")[:, 0]
-        return [
-            row
-            for row, record in enumerate(records)
-            if not framed[row] or masked(crc32c(record[HEADER:end])) != stored[row]
-        ]
+        return np.flatnonzero(~framed | (masked_checksums(records[:, HEADER:end]) != stored)).tolist()
 
     def check(self, record: np.ndarray, where: str) -> None:
         """Compare the place of every array in a real record, parsed, with this layout.

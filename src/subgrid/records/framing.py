@@ -38,6 +38,12 @@ def masked(crc: int) -> int:
     return (((crc >> 15) | (crc << 17)) + _MASK) & 0xFFFFFFFF
 
 
+def masked_checksums(records: np.ndarray) -> np.ndarray:
+    """The masked CRC32C of every row of uint8 (row, byte), uint32 (row,)."""
+    crc = np.array([google_crc32c.value(record) for record in records], dtype=np.uint64)
+    return (((crc >> np.uint64(15)) | (crc << np.uint64(17))) + np.uint64(_MASK)).astype(np.uint32)
+
+
 def header(length: int) -> bytes:
     """The 12 bytes before a record of that length."""
     size = struct.pack("<Q", length)

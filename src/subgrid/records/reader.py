@@ -28,7 +28,7 @@ class Dataset:
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder, self.manifest = folder, manifest
         self.variables: VariableSet = variable_set(manifest.variable_set)
-        self.layout: RecordLayout = dataset_layout(self.variables, manifest.features["inputs"][0] == "<f8")
+        self.layout: RecordLayout = dataset_layout(self.variables, manifest.features.get("inputs", ("", 0))[0] == "<f8")
         self._shards: dict[str, Shards] = {}
         self._check()
 
@@ -43,7 +43,9 @@ class Dataset:
             found = [(item.name, item.levels, item.exponent) for item in getattr(self.manifest, side)]
             if found != [(item.name, item.levels, item.exponent) for item in items]:
                 raise DatasetError(f"{self.folder}: its {side} are stored otherwise than in this version of subgrid")
-        if (self.layout.stride, self.layout.offsets) != (self.manifest.stride, self.manifest.offsets):
+        features = {feature.name: (feature.dtype, feature.width) for feature in self.layout.features}
+        expected = (features, self.layout.stride, self.layout.offsets)
+        if expected != (self.manifest.features, self.manifest.stride, self.manifest.offsets):
             raise DatasetError(f"{self.folder}: the record layout of the manifest is not that of this version")
 
     @property

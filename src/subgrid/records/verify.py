@@ -5,6 +5,7 @@ from pathlib import Path
 
 from subgrid.errors import DatasetError
 from subgrid.records.blueprint import SHARDS
+from subgrid.records.build import STATISTICS_FILE
 from subgrid.records.reader import Dataset
 from subgrid.records.shards import open_shard
 
@@ -41,3 +42,8 @@ def _check_statistics(dataset: Dataset) -> None:
     for split, rows in dataset.splits.items():
         if (found := dataset.table(split).rows) != rows:
             raise DatasetError(f"{dataset.folder}: the statistics of {split} count {found} rows, there are {rows}")
+    import netCDF4
+
+    with netCDF4.Dataset(dataset.folder / STATISTICS_FILE) as file:
+        if getattr(file, "dataset", None) != dataset.digest:
+            raise DatasetError(f"{dataset.folder / STATISTICS_FILE}: the statistics are those of another data set")

@@ -389,6 +389,43 @@ def test_twenty_kills_leave_no_trace_in_real_data(real_source: Path, tmp_path: P
     compare_killed(real_source, tmp_path, 6_000_000)
 
 
+def children_of(process: int) -> list[int]:
+    """Processes that a process has started."""
+    listed = Path(f"/proc/{process}/task/{process}/children")
+    if not listed.exists():
+        pytest.skip("needs to see the children of a process in /proc")
+    return [int(child) for child in listed.read_text().split()]
+
+
+def runs(process: int) -> bool:
+    """Whether a process is alive: neither gone nor waiting for whoever asks how it ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_parent_that_is_killed(real_source: Path, tmp_path: Path) -> None:
+    """And the build that is resumed at once, beside what they still do, is the same data set."""
+    reference, out = tmp_path / "reference", tmp_path / "out"
+    run_whole(command(real_source, reference, 2_000_000))
+    arguments = command(real_source, out, 2_000_000, "--workers", "2")
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not list((out / "parts").glob("training-*.json")) and process.poll() is None:
+        time.sleep(0.01)
+    children = children_of(process.pid)
+    process.kill()
+    process.wait()
+    assert len(children) >= 2
+    run_whole(arguments)
+    assert_same(out, reference)
+    end = time.monotonic() + 10
+    while any(runs(child) for child in children) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(runs(child) for child in children)
+
+
 @pytest.mark.slow
 def test_two_builds_at_once_in_one_folder_make_one_data_set(
     built: Path, synthetic_source: Path, tmp_path: Path

@@ -5,6 +5,7 @@ workers ends with the same bytes, because each group follows from the blueprint 
 """
 
 import multiprocessing
+import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -12,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Thread
 
 from subgrid.errors import DatasetError, InputError, SubgridError
 from subgrid.records.blueprint import GRID_FILE, Blueprint, BuildSettings
@@ -200,7 +202,7 @@ def _run(jobs: list[GroupJob], workers: int, meter: _Meter) -> None:
         build_groups(jobs, meter.add)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
+    with ProcessPoolExecutor(min(workers, len(jobs)), context, initializer=_end_with_parent) as pool:
         try:
             _feed(pool, jobs, workers, meter)
         except BrokenProcessPool as error:
@@ -211,6 +213,17 @@ def _run(jobs: list[GroupJob], workers: int, meter: _Meter) -> None:
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+def _end_with_parent() -> None:
+    """Begin to watch the parent: a worker whose parent was killed would otherwise wait for work for ever."""
+
+    def watch() -> None:
+        if (parent := multiprocessing.parent_process()) is not None:
+            parent.join()
+        os._exit(1)
+
+    Thread(target=watch, name="parent", daemon=True).start()
 
 
 def _feed(pool: ProcessPoolExecutor, jobs: list[GroupJob], workers: int, meter: _Meter) -> None:

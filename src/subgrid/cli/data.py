@@ -1,11 +1,14 @@
 """Commands that make, show and check data: sample, build, inspect, verify, stats."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from subgrid.cli import terminal
+
+if TYPE_CHECKING:
+    from subgrid.records.build import Estimate
 
 _JSON = typer.Option("--json", help="One JSON object on standard output.")
 
@@ -95,7 +98,7 @@ def build(
           f"{len(manifest.shards)} shards, digest {manifest.digest[:16]}")  # fmt: skip
 
 
-def _show_plan(plan, split: str) -> None:  # type: ignore[no-untyped-def]
+def _show_plan(plan: "Estimate", split: str) -> None:
     for name in plan.steps:
         if plan.rows[name]:
             terminal.say(f"{name}: {plan.steps[name]:,} steps, {plan.rows[name]:,} rows, {plan.groups[name]:,} groups")

@@ -78,6 +78,14 @@ def test_a_prediction_says_where_it_comes_from(work: Path) -> None:
     assert "shards" not in found
 
 
+def test_a_chain_is_described_by_its_stages(work: Path) -> None:
+    found = inspect(work)
+    assert found["kind"] == "chain"
+    assert found["data"]["digest"] == Dataset.open(work / "data").digest
+    assert found["run"]["finished"] is True
+    assert found["score"]["r2_294"] == json.loads((work / "score.json").read_text())["r2_294"]
+
+
 def test_raw_steps_are_counted(synthetic_source: Path) -> None:
     found = inspect(synthetic_source)
     files = sorted(synthetic_source.rglob("*.mli.*.nc"))

@@ -1,4 +1,4 @@
-"""What a folder holds: raw steps, a data set, a build under way, a run or a prediction; as plain data and as text."""
+"""What a folder holds: raw steps, a data set, a build under way, a run, a prediction or the chain of all of them."""
 
 import json
 from collections.abc import Sequence
@@ -27,6 +27,8 @@ def inspect(path: Path) -> dict[str, Any]:
     """Describe a folder as plain data; ``kind`` says what it is. Raises DatasetError when it is none of ours."""
     if not path.is_dir():
         raise DatasetError(f"{path}: expected a folder, found {'a file' if path.exists() else 'nothing'}")
+    if found := _chain(path):
+        return found
     for name, describe in ((DATASET, _dataset), (BUILD_FILE, _unfinished), (PREDICTION, _prediction),
                            ("recipe.yaml", _run)):  # fmt: skip
         if (path / name).exists():
@@ -35,6 +37,23 @@ def inspect(path: Path) -> dict[str, Any]:
         return _raw(path)
     except InputError as error:
         raise DatasetError(f"{path}: holds no raw steps, data set, build, run or prediction ({error})") from error
+
+
+def _chain(path: Path) -> dict[str, Any]:
+    """What ``subgrid run`` has made so far; empty for a folder that is no chain."""
+    made = {"data": (DATASET, BUILD_FILE), "run": ("recipe.yaml",), "prediction": (PREDICTION,)}
+    parts = {
+        folder: inspect(path / folder)
+        for folder, names in made.items()
+        if any((path / folder / name).exists() for name in names)
+    }
+    if not parts:
+        return {}
+    scores = json.loads((path / "score.json").read_text()) if (path / "score.json").exists() else {}
+    figures = {name: scores[name] for name in ("competition", "r2_308", "r2_294") if name in scores}
+    shown = ("kind", "digest", "rows", "share_done", "model", "parameters", "latest", "finished", "checkpoint")
+    short = {folder: {key: part[key] for key in shown if key in part} for folder, part in parts.items()}
+    return {"kind": "chain", "path": str(path), **short, "score": figures}
 
 
 def _dataset(path: Path) -> dict[str, Any]:

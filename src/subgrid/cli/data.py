@@ -111,7 +111,9 @@ def _show_plan(plan: "Estimate", split: str) -> None:
 
 
 def inspect(
-    path: Annotated[Path, typer.Argument(help="Raw steps, a data set, a build under way, a run or a prediction.")],
+    path: Annotated[
+        Path, typer.Argument(help="Raw steps, data set, build under way, run, prediction, or all of a chain.")
+    ],
     json: Annotated[bool, _JSON] = False,
 ) -> None:
     """Show what a folder holds and how much of it is done.

@@ -142,7 +142,9 @@ def _figures(content: Any) -> str:
 
 def _remarks(content: dict[str, Any]) -> str:
     below, undefined = content["below_zero"], content["undefined"]
-    lines = [f"{content['rows']:,} rows; {below['count']} of the columns of r2_294 are below 0 and count as 0"]
+    lines = [f"{content['rows']:,} rows"]
+    if content["r2_294"] is not None:
+        lines[0] += f"; {below['count']} of the columns of r2_294 are below 0 and count as 0"
     worst = list(below["columns"].items())[:5]
     lines += [f"  {name} {value:.3g}" for name, value in worst]
     if below["count"] > len(worst):

@@ -46,7 +46,7 @@ def linked(source: Path, out: Path, copies: int) -> int:
             folder.mkdir(parents=True, exist_ok=True)
             for kind, name in (("mli", step.mli), ("mlo", step.mlo)):
                 os.symlink((source / name).resolve(), folder / f"E3SM-MMF.{kind}.{label}.nc")
-    shutil.copy(find_grid(location), out)
+    shutil.copy(location.local(find_grid(location)), out)
     return len(steps) * copies
 
 

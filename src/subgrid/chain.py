@@ -79,7 +79,7 @@ def run(recipe: Recipe, watcher: Watcher) -> Outcome:
     with watcher.progress("predict", "columns") as report:
         predict(emulator, info, columns, out / "prediction", batch=recipe.prediction.batch, progress=report)
     with watcher.progress("score", "columns") as report:
-        scored = score(out / "prediction", str(out / "data"), progress=report)
+        scored = score(out / "prediction", str(out / "data"), progress=report, split=split)
     return _outcome(scored.card, climatology(columns, info.table), split, out)
 
 

@@ -1,6 +1,5 @@
 """What a folder holds: raw steps, a data set, a build under way, a run, a prediction or the chain of all of them."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from subgrid.prediction.store import MANIFEST as PREDICTION
 from subgrid.prediction.store import read_prediction_manifest
 from subgrid.records.blueprint import BUILD_FILE, read_blueprint
 from subgrid.records.build import STATISTICS_FILE
-from subgrid.records.ledger import is_done
+from subgrid.records.ledger import is_done, plain
 from subgrid.records.manifest import MANIFEST as DATASET
 from subgrid.records.reader import Dataset
 from subgrid.source.locations import Location
@@ -27,12 +26,13 @@ def inspect(path: Path) -> dict[str, Any]:
     """Describe a folder as plain data; ``kind`` says what it is. Raises DatasetError when it is none of ours."""
     if not path.is_dir():
         raise DatasetError(f"{path}: expected a folder, found {'a file' if path.exists() else 'nothing'}")
-    if found := _chain(path):
-        return found
-    for name, describe in ((DATASET, _dataset), (BUILD_FILE, _unfinished), (PREDICTION, _prediction),
-                           ("recipe.yaml", _run)):  # fmt: skip
+    for name, describe in ((DATASET, _dataset), (BUILD_FILE, _unfinished), (PREDICTION, _prediction)):
         if (path / name).exists():
             return describe(path)
+    if found := _chain(path):
+        return found
+    if (path / "recipe.yaml").exists():
+        return _run(path)
     try:
         return _raw(path)
     except InputError as error:
@@ -47,9 +47,9 @@ def _chain(path: Path) -> dict[str, Any]:
         for folder, names in made.items()
         if any((path / folder / name).exists() for name in names)
     }
-    if not parts:
+    if len(parts) < 2:
         return {}
-    scores = json.loads((path / "score.json").read_text()) if (path / "score.json").exists() else {}
+    scores = plain(path / "score.json") if (path / "score.json").exists() else {}
     figures = {name: scores[name] for name in ("competition", "r2_308", "r2_294") if name in scores}
     shown = ("kind", "digest", "rows", "share_done", "model", "parameters", "latest", "finished", "checkpoint")
     short = {folder: {key: part[key] for key in shown if key in part} for folder, part in parts.items()}
@@ -106,11 +106,10 @@ def _prediction(path: Path) -> dict[str, Any]:
 
 
 def _run(path: Path) -> dict[str, Any]:
-    from subgrid.training import checkpoint, folder
+    from subgrid.training import checkpoint, folder, metrics
 
     latest = folder.read_pointer(path, "latest")
-    metrics = path / "metrics.jsonl"
-    lines = [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.exists() else []
+    lines = metrics.whole_lines(path / "metrics.jsonl")
     scored = [line for line in lines if line.get("event") == "sub_epoch"]
     found: dict[str, Any] = {
         "kind": "run",

@@ -58,7 +58,7 @@ def test_a_prediction_is_that_of_the_checkpoint_named(subgrid, work: Path, tmp_p
 def test_a_check_fails_where_predictions_differ(subgrid, refused, work: Path, tmp_path: Path) -> None:
     command = ("predict", work / "run", work / "data", tmp_path / "out", "--split", "validation", "--check")
     assert subgrid(*command, work / "prediction").code == 0
-    assert subgrid(*command, tmp_path / "out").code == 0
+    assert "is OUT itself" in subgrid(*command, tmp_path / "out").err
     assert subgrid("predict", f"{work / 'run'}@1", work / "data", tmp_path / "b", "--split", "validation").code == 0
     answer = subgrid(*command, tmp_path / "b")
     assert answer.code == 1 and "error: expected at most 0.001 standard deviations" in answer.err

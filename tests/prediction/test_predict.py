@@ -117,7 +117,7 @@ def test_an_interrupted_prediction_is_not_taken(loaded, validation: Columns, tmp
 
     with pytest.raises(KeyboardInterrupt):
         predict(*loaded, validation, tmp_path / "out", batch=10, progress=interrupted)
-    assert [path.name for path in (tmp_path / "out").rglob("*")] == ["shards"]
+    assert list((tmp_path / "out").iterdir()) == []
     with pytest.raises(DatasetError, match="found none"):
         StoredPrediction.open(tmp_path / "out")
     predict(*loaded, validation, tmp_path / "out")

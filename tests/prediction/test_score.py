@@ -93,7 +93,8 @@ def copied(prediction: Path, out: Path, order: np.ndarray) -> Path:
 
 def write(out: Path, manifest: PredictionManifest, row: np.ndarray, values: dict) -> None:
     writer = PredictionWriter(out, manifest)
-    writer.add({"row": row, "column": row, "time": row, **values})
+    unknown = np.full(row.size, -1)
+    writer.add({"row": row, "column": unknown, "time": unknown, **values})
     writer.finish()
 
 
@@ -144,3 +145,13 @@ def test_climatology_explains_nothing(work: Path) -> None:
     figures = card.headline()
     assert figures["r2_294"] == pytest.approx(0, abs=1e-9)
     assert figures["r2_308"] == pytest.approx(0, abs=1e-9)
+
+
+def test_the_same_numbers_of_another_grid_are_refused(work: Path, tmp_path: Path) -> None:
+    kept = StoredPrediction.open(work / "prediction")
+    rows = kept.at(kept.rows)
+    writer = PredictionWriter(tmp_path / "out", kept.manifest.model_copy(update={"shards": ()}))
+    writer.add({**rows._asdict(), "column": rows.column + 1})
+    writer.finish()
+    with pytest.raises(DatasetError, match=r"has column \d+ there and \d+ in the prediction"):
+        score(tmp_path / "out", str(work / "data"))

@@ -96,13 +96,23 @@ def test_an_unfinished_prediction_is_not_taken(tmp_path: Path) -> None:
     assert StoredPrediction.open(written(tmp_path / "out", ROWS, of)).rows.size == ROWS.size
 
 
-def test_starting_anew_takes_the_finished_mark_away(tmp_path: Path) -> None:
-    of = manifest(ROWS.size)
+def test_a_finished_prediction_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    of, fewer = manifest(ROWS.size), manifest(5)
     out = written(tmp_path / "out", ROWS, of)
-    PredictionWriter(out, manifest(5))
-    assert list((out / "shards").iterdir()) == []
-    with pytest.raises(DatasetError, match="found none"):
-        StoredPrediction.open(out)
+    writer = PredictionWriter(out, fewer)
+    writer.add(arrays(ROWS[:5], fewer))
+    assert StoredPrediction.open(out).rows.size == ROWS.size
+    writer.finish()
+    assert StoredPrediction.open(out).rows.size == 5
+    assert sorted(path.name for path in out.iterdir()) == ["prediction.json", "shards"]
+
+
+def test_too_few_rows_are_no_prediction(tmp_path: Path) -> None:
+    of = manifest(ROWS.size)
+    writer = PredictionWriter(tmp_path / "out", of)
+    writer.add(arrays(ROWS[:5], of))
+    with pytest.raises(DatasetError, match=f"expected {ROWS.size} predicted rows, found 5"):
+        writer.finish()
 
 
 @pytest.mark.parametrize("place", [0, 5000, -1])

@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import numpy as np
 import pytest
 
 from subgrid.errors import DatasetError, InputError, SettingsError, SubgridError
+from subgrid.records.blueprint import BuildSettings
 from subgrid.records.build import Prepared, Running, build, estimate, find_grid, prepare
 from subgrid.records.manifest import read_manifest
 from subgrid.records.plan import Part
@@ -280,7 +282,7 @@ def test_a_plan_file_that_takes_other_steps_is_refused(ready: Ready, synthetic_s
 
 
 def test_the_one_grid_of_a_source_is_found(synthetic_source: Path, copied: Path, tmp_path: Path) -> None:
-    assert find_grid(Location(str(synthetic_source))).name == "synthetic_grid-info.nc"
+    assert find_grid(Location(str(synthetic_source))) == "synthetic_grid-info.nc"
     (copied / "train" / "other_grid-info.nc").write_bytes(b"")
     with pytest.raises(InputError, match=r"expected one grid file .*, found synthetic_grid-info\.nc, train/other_grid"):
         find_grid(Location(str(copied)))
@@ -559,3 +561,24 @@ def test_the_command_on_a_full_disk_is_no_traceback(built: Path, synthetic_sourc
     disk.resize(4000)
     run_whole(arguments)
     assert_same(disk.out, built)
+
+
+def test_a_finished_build_is_not_taken_for_one_of_another_source(synthetic_source: Path, tmp_path: Path) -> None:
+    """Dates and grid of two simulations may be the same; the settings are, too."""
+    other = shutil.copytree(synthetic_source, tmp_path / "other")
+    first = build(prepare(Location(str(synthetic_source)), BuildSettings()), tmp_path / "out")
+    assert first == build(prepare(Location(str(synthetic_source)), BuildSettings()), tmp_path / "out")
+    with pytest.raises(DatasetError, match=r"was built from .*, not from .*other"):
+        build(prepare(Location(str(other)), BuildSettings()), tmp_path / "out")
+
+
+def test_the_grid_of_a_remote_source_is_found(synthetic_source: Path) -> None:
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    memory.put(str(synthetic_source), "/remote-source", recursive=True)
+    try:
+        prepared = prepare(Location("memory://remote-source"), BuildSettings())
+        assert prepared.blueprint.digest == prepare(Location(str(synthetic_source)), BuildSettings()).blueprint.digest
+    finally:
+        memory.rm("/remote-source", recursive=True)

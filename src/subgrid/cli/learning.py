@@ -55,6 +55,7 @@ def predict(
 
     Example: subgrid predict run@best data prediction --split validation
     """
+    from subgrid.errors import SettingsError
     from subgrid.prediction.columns import open_columns
     from subgrid.prediction.predict import largest_difference
     from subgrid.prediction.predict import predict as predict_columns
@@ -62,6 +63,8 @@ def predict(
     from subgrid.training.checkpoint import load_emulator
 
     if check is not None:
+        if check.resolve() == out.resolve():
+            raise SettingsError(f"--check {check}: is OUT itself; name another prediction")
         read_prediction_manifest(check)  # before anything is computed
     emulator, info = load_emulator(run)
     columns = open_columns(input, info.variables, split)
@@ -122,7 +125,10 @@ def run(recipe: Annotated[Path, _RECIPE], set_: Annotated[list[str] | None, _SET
 
         outcome = chain.run(settings, chain.Watcher(progress, display))
     out = Path(settings.out)
-    print(_figures(outcome.score))
+    split = outcome.score["split"]
+    print(f"{split} split:  {_figures(outcome.score)}")
+    if split != settings.prediction.split:
+        terminal.say(f"the data have no {settings.prediction.split} split: scored on rows that were learnt")
     print(_remarks(outcome.score))
     for name in ("data", "run", "prediction", "score.json"):
         print(f"{out / name}")

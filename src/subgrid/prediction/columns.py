@@ -43,10 +43,12 @@ class InputChunk:
 
 @dataclass(frozen=True)
 class TruthChunk:
-    """Targets of some rows, raw physical units, float64 (row, target_width)."""
+    """Targets of some rows, raw physical units, float64 (row, target_width), and where they belong, int (row,) each."""
 
     row: np.ndarray
     targets: np.ndarray
+    column: np.ndarray
+    time: np.ndarray
 
 
 class DatasetColumns:
@@ -79,7 +81,8 @@ class DatasetColumns:
                 chosen = np.flatnonzero(_among(found.row, wanted))
                 if chosen.size:
                     targets = found.targets if chosen.size == found.row.size else found.targets[chosen]
-                    yield TruthChunk(found.row[chosen], np.ldexp(targets.astype(np.float64), -exponents))
+                    physical = np.ldexp(targets.astype(np.float64), -exponents)
+                    yield TruthChunk(found.row[chosen], physical, found.column[chosen], found.time[chosen])
 
 
 class RawColumns:
@@ -124,7 +127,8 @@ class RawColumns:
                 continue
             targets = reader.read(step).targets
             assert targets is not None
-            yield TruthChunk(row[chosen], np.ascontiguousarray(targets.T[chosen]))
+            time = np.full(chosen.size, step.time, dtype=np.int64)
+            yield TruthChunk(row[chosen], np.ascontiguousarray(targets.T[chosen]), chosen, time)
 
 
 Columns = DatasetColumns | RawColumns

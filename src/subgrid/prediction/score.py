@@ -8,8 +8,8 @@ import numpy as np
 
 from subgrid.errors import DatasetError
 from subgrid.evaluation.scorecard import Scorecard
-from subgrid.prediction.columns import Columns, open_columns
-from subgrid.prediction.store import StoredPrediction
+from subgrid.prediction.columns import Columns, TruthChunk, open_columns
+from subgrid.prediction.store import PredictedRows, StoredPrediction
 from subgrid.statistics.table import Table
 
 
@@ -29,7 +29,11 @@ class Scored:
 
 
 def score(
-    prediction: str | Path, truth: str, rule: bool = True, progress: Callable[[int, int], None] | None = None
+    prediction: str | Path,
+    truth: str,
+    rule: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+    split: str | None = None,
 ) -> Scored:
     """Score a prediction against a data set or a folder of raw steps.
 
@@ -38,16 +42,18 @@ def score(
         truth: may hold more rows than were predicted.
         rule: whether the cloud-water rule stands in ``competition`` and ``r2_308``.
         progress: called with (rows done, rows).
+        split: of a data set, where the predicted rows are known to be of one.
 
     Raises:
         DatasetError: the truth is of another variable set, or lacks predicted rows (the first is named).
     """
     stored = StoredPrediction.open(prediction)
-    columns = open_columns(truth, stored.variables)
+    columns = open_columns(truth, stored.variables, split)
     card = Scorecard.zero(stored.variables)
     seen = np.zeros(stored.rows.size, dtype=bool)
     for chunk in columns.truth(stored.rows):
         found = stored.at(chunk.row)
+        _refuse_other_places(found, chunk, truth)
         card = card.update(found.prediction, chunk.targets, found.rule if rule else None)
         seen[np.searchsorted(stored.rows, chunk.row)] = True
         if progress:
@@ -61,6 +67,18 @@ def score(
             f"The prediction was made from {stored.manifest.input}"
         )
     return Scored(card, int(seen.sum()), int((excused & ~seen).sum()))
+
+
+def _refuse_other_places(found: PredictedRows, chunk: TruthChunk, truth: str) -> None:
+    """Numbers of rows on grids of other sizes may be the same by chance; column and time then are not."""
+    for name, one, other in (("column", found.column, chunk.column), ("time", found.time, chunk.time)):
+        differs = (one != other) & (one >= 0) & (other >= 0)
+        if differs.any():
+            row = int(np.flatnonzero(differs)[0])
+            raise DatasetError(
+                f"{truth}: row {chunk.row[row]} has {name} {other[row]} there and {one[row]} in the prediction; these "
+                "are not the same columns (another grid?)"
+            )
 
 
 def climatology(columns: Columns, table: Table) -> Scorecard:

@@ -5,6 +5,7 @@ Each row holds ``row``, ``column``, ``time``, ``prediction`` (float64, physical 
 ``confidence`` (float32, the estimated absolute error in normalised units).
 """
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from subgrid.errors import DatasetError
 from subgrid.records.example import Feature, RecordLayout, pack
 from subgrid.records.files import write_json
 from subgrid.records.ledger import Shard
-from subgrid.records.shard import ShardWriter, remove_partials
+from subgrid.records.shard import ShardWriter
 from subgrid.records.shards import open_shard
 from subgrid.schema.variable_sets import VariableSet, variable_set
 
@@ -64,9 +65,12 @@ class PredictionManifest(BaseModel):
 
 
 class PredictedRows(NamedTuple):
-    """Rows of a prediction: row (row,), prediction (row, target_width), rule (row, 15) or None, confidence or None."""
+    """Rows of a prediction: row, column, time (row,), prediction (row, target_width), rule (row, 15) or None,
+    confidence (row, target_width) or None."""
 
     row: np.ndarray
+    column: np.ndarray
+    time: np.ndarray
     prediction: np.ndarray
     rule: np.ndarray | None
     confidence: np.ndarray | None
@@ -110,10 +114,11 @@ class PredictionWriter:
             raise DatasetError(
                 f"{self.out}: expected an empty folder or a prediction, found {', '.join(strangers[:5])}"
             )
-        (self.out / MANIFEST).unlink(missing_ok=True)  # from here on the folder is unfinished
-        shards.mkdir(parents=True, exist_ok=True)
-        for left in shards.iterdir():
-            left.unlink()
+        self._aside = (
+            self.out / ".shards.partial-new"
+        )  # a prediction that is there already stays until this one is whole
+        shutil.rmtree(self._aside, ignore_errors=True)
+        self._aside.mkdir(parents=True)
 
     def add(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Append rows; arrays by feature name, (row,) or (row, width)."""
@@ -130,8 +135,7 @@ class PredictionWriter:
 
     def _open(self) -> ShardWriter:
         rows = min(_SHARD_ROWS, self.manifest.rows - self._written)
-        path = self.out / SHARDS / f"{_SHARD_NAME}{len(self._shards):05d}.tfrecord"
-        remove_partials(path)
+        path = self._aside / f"{_SHARD_NAME}{len(self._shards):05d}.tfrecord"
         self._writer, self._place = ShardWriter(path, rows, self.layout.stride), 0
         return self._writer
 
@@ -146,14 +150,20 @@ class PredictionWriter:
 
     def finish(self) -> PredictionManifest:
         """Write the manifest: only now the folder is a prediction."""
+        if self._writer is not None or self._written != self.manifest.rows:
+            raise DatasetError(f"{self.out}: expected {self.manifest.rows} predicted rows, found {self._written}")
+        (self.out / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(self.out / SHARDS, ignore_errors=True)
+        self._aside.rename(self.out / SHARDS)
         done = self.manifest.model_copy(update={"shards": tuple(self._shards)})
         write_json(self.out / MANIFEST, done.model_dump())
         return done
 
     def abandon(self) -> None:
-        """Remove the shard that is being written."""
+        """Remove what was written; the prediction that was there before stays."""
         if self._writer is not None:
             self._writer.abandon()
+        shutil.rmtree(self._aside, ignore_errors=True)
 
 
 class StoredPrediction:
@@ -193,7 +203,8 @@ class StoredPrediction:
 
     def _rows(self, records: np.ndarray) -> PredictedRows:
         views = self.layout.views(records)
-        return PredictedRows(views["row"][:, 0], views["prediction"], views.get("rule"), views.get("confidence"))
+        row, column, time = (views[name][:, 0] for name in ("row", "column", "time"))
+        return PredictedRows(row, column, time, views["prediction"], views.get("rule"), views.get("confidence"))
 
     def scan(self) -> Iterator[PredictedRows]:
         """Every shard's rows, in stored order."""

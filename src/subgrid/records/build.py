@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 
 from subgrid.errors import DatasetError, InputError, SubgridError
@@ -84,15 +85,26 @@ class Running:
     progress: Callable[[int, int], None] | None = None
 
 
-def find_grid(source: Location) -> Path:
-    """The one grid file ``*_grid-info.nc`` in a source; raises InputError for none or several."""
+def find_grid(source: Location) -> str:
+    """Name of the one grid file ``*_grid-info.nc`` in a source; raises InputError for none or several."""
     found = [name for name in source.names() if name.endswith(_GRID_ENDING)]
     if len(found) != 1:
         raise InputError(
             f"{source.url}: expected one grid file *{_GRID_ENDING}, found {', '.join(found) or 'none'}; name it "
             "with --grid"
         )
-    return source.local(found[0])
+    return found[0]
+
+
+def read_grid(source: Location) -> Grid:
+    """The grid of a source, local or remote."""
+    name = find_grid(source)
+    if not source.remote:
+        return Grid.read(source.local(name))
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / Path(name).name
+        path.write_bytes(source.read(name).tobytes())
+        return Grid.read(path)
 
 
 def prepare(
@@ -116,7 +128,7 @@ def prepare(
     Raises:
         DatasetError: the plan file exists and takes other steps than choice and validation say.
     """
-    frozen_grid = Grid.read(grid or find_grid(source))
+    frozen_grid = Grid.read(grid) if grid else read_grid(source)
     steps = list_steps(source)
     wanted = partial(make_plan, choice.of(steps), parse_split(validation), frozen_grid.columns)
     if plan is None or not plan.exists():
@@ -164,7 +176,7 @@ def build(prepared: Prepared, out: Path, running: Running = Running()) -> Manife
     blueprint = prepared.blueprint
     if (out / MANIFEST).exists():
         blueprint.lay(out)
-        return read_manifest(out)
+        return _finished(prepared.source, out)
     if prepared.plan is not None and not prepared.plan.exists():
         write_json(prepared.plan, blueprint.plan.to_json())
     blueprint.lay(out)
@@ -183,6 +195,18 @@ def build(prepared: Prepared, out: Path, running: Running = Running()) -> Manife
     if all(is_done(out, group) for group in blueprint.groups):
         return _finish(prepared, out)
     return None
+
+
+def _finished(source: Location, out: Path) -> Manifest:
+    """The manifest of a finished build, which must be of this source: dates and grids of two may be the same."""
+    manifest = read_manifest(out)
+    if manifest.source != source.url and (source.remote or not _same_folder(manifest.source, source.url)):
+        raise DatasetError(f"{out}: was built from {manifest.source}, not from {source.url}; use another folder")
+    return manifest
+
+
+def _same_folder(one: str, other: str) -> bool:
+    return Path(one).expanduser().resolve() == Path(other).expanduser().resolve()
 
 
 class _Meter:

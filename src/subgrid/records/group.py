@@ -1,7 +1,7 @@
 """Building one group: its steps are read, checked, measured, stored, and their rows put to their places in a shard.
 
 Rows of a group are permuted by (seed, split, group). Because all records have one length, the rows of a step go
-straight to their places: memory is a few steps, whatever the group.
+straight to their places: memory is a few steps and at most two shards (see ``records.shard``), whatever the data.
 """
 
 from collections.abc import Callable, Sequence

@@ -50,7 +50,8 @@ class ShardWriter:
         self._bytes: np.ndarray | None = None
         with self._room():
             self._file = os.open(self._partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ours while we live, see `remove_partials`
+            with suppress(OSError):  # ours while we live, see `remove_partials`; some file systems have no locks
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if self.size > IN_MEMORY:
                 os.posix_fallocate(self._file, 0, self.size)
         if self.size > IN_MEMORY:
@@ -135,6 +136,6 @@ def _write(file: int, data: np.ndarray, place: int) -> None:
 def remove_partials(path: Path) -> None:
     """Remove what an interrupted writer of that shard left behind; what a living process writes stays."""
     for left in path.parent.glob(f".{path.name}.partial-*"):
-        with suppress(FileNotFoundError, BlockingIOError), open(left, "rb") as file:
+        with suppress(OSError), open(left, "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             left.unlink()

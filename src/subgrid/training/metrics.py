@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,12 @@ def cut(path: Path, sub_epochs: int, finished: bool = False) -> list[dict[str, A
             os.fsync(file.fileno())
         os.replace(aside, path)
     return [entry for _, entry in kept]
+
+
+def whole_lines(path: Path) -> list[dict[str, Any]]:
+    """Lines up to the first that is torn: a run may be writing, or was killed while it did; none without a file."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    return [entry for entry in takewhile(lambda found: found is not None, map(_parse, text.splitlines(True))) if entry]
 
 
 def _parse(line: str) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ workers ends with the same bytes, because each group follows from the blueprint 
 import multiprocessing
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -226,6 +227,7 @@ def _run(jobs: list[GroupJob], workers: int, meter: _Meter) -> None:
         build_groups(jobs, meter.add)
         return
     context = multiprocessing.get_context("spawn")
+    others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(min(workers, len(jobs)), context, initializer=_end_with_parent) as pool:
         try:
             _feed(pool, jobs, workers, meter)
@@ -234,13 +236,18 @@ def _run(jobs: list[GroupJob], workers: int, meter: _Meter) -> None:
                 "a worker process was killed (out of memory?); finished groups are kept: run the same command again, "
                 "with fewer --workers if memory is short"
             ) from error
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                for worker in set(multiprocessing.active_children()) - others:
+                    worker.terminate()  # a group is done or it is not; what was open is made again
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 
 
 def _end_with_parent() -> None:
-    """Begin to watch the parent: a worker whose parent was killed would otherwise wait for work for ever."""
+    """Leave Ctrl-C to the parent, and watch it: a worker whose parent was killed would wait for work for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     def watch() -> None:
         if (parent := multiprocessing.parent_process()) is not None:
@@ -259,7 +266,12 @@ def _feed(pool: ProcessPoolExecutor, jobs: list[GroupJob], workers: int, meter: 
             _collect(under_way, meter)
         chosen = jobs[start : start + lot]
         rows = sum(len(job.group.steps) * job.blueprint.grid.columns for job in chosen)
-        under_way[pool.submit(build_groups, chosen)] = rows
+        # A worker starts here and inherits the mask: Ctrl-C during its imports must not print a traceback.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            under_way[pool.submit(build_groups, chosen)] = rows
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     while under_way:
         _collect(under_way, meter)
 

@@ -1,7 +1,6 @@
 """A build: list, choose, plan; lay the blueprint; make every group of a part that is not done; finish when all are.
 
-Nothing is shared between the makers of groups but the folder. A build that is killed, cut into parts or given more
-workers ends with the same bytes, because each group follows from the blueprint alone.
+A build that is killed, cut into parts or given more workers ends with the same bytes: a group follows from the blueprint.
 """
 
 import multiprocessing
@@ -18,7 +17,7 @@ from tempfile import TemporaryDirectory
 from threading import Thread
 
 from subgrid.errors import DatasetError, InputError, SubgridError
-from subgrid.records.blueprint import GRID_FILE, Blueprint, BuildSettings
+from subgrid.records.blueprint import Blueprint, BuildSettings
 from subgrid.records.files import write_json, write_whole
 from subgrid.records.group import GroupJob, build_groups
 from subgrid.records.ledger import is_done, read_report, write_part
@@ -125,9 +124,7 @@ def prepare(
         choice, validation: which steps, and the rule of the split.
         grid: the grid file; default the one in the source.
         plan: a plan file, used if it exists; ``build`` writes it first if not.
-
-    Raises:
-        DatasetError: the plan file exists and takes other steps than choice and validation say.
+    Raises DatasetError where the plan file exists and takes other steps than choice and validation say.
     """
     frozen_grid = Grid.read(grid) if grid else read_grid(source)
     steps = list_steps(source)
@@ -201,13 +198,10 @@ def build(prepared: Prepared, out: Path, running: Running = Running()) -> Manife
 def _finished(source: Location, out: Path) -> Manifest:
     """The manifest of a finished build, which must be of this source: dates and grids of two may be the same."""
     manifest = read_manifest(out)
-    if manifest.source != source.url and (source.remote or not _same_folder(manifest.source, source.url)):
+    one, other = (Path(url).expanduser().resolve() for url in (manifest.source, source.url))
+    if manifest.source != source.url and (source.remote or one != other):
         raise DatasetError(f"{out}: was built from {manifest.source}, not from {source.url}; use another folder")
     return manifest
-
-
-def _same_folder(one: str, other: str) -> bool:
-    return Path(one).expanduser().resolve() == Path(other).expanduser().resolve()
 
 
 class _Meter:
@@ -237,9 +231,9 @@ def _run(jobs: list[GroupJob], workers: int, meter: _Meter) -> None:
                 "with fewer --workers if memory is short"
             ) from error
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                for worker in set(multiprocessing.active_children()) - others:
-                    worker.terminate()  # a group is done or it is not; what was open is made again
+            interrupted = isinstance(error, KeyboardInterrupt)
+            for worker in set(multiprocessing.active_children()) - others if interrupted else ():
+                worker.terminate()  # a group is done or it is not; what was open is made again
             pool.shutdown(wait=True, cancel_futures=True)
             raise
 
@@ -304,8 +298,3 @@ def _finish(prepared: Prepared, out: Path) -> Manifest:
 def _licence(source: Location) -> str:
     """Made-up data are told by the file that their maker leaves; everything else is taken for ClimSim's."""
     return _SYNTHETIC if SETTINGS_FILE in source.names() else _REAL
-
-
-def grid_path(out: Path) -> Path:
-    """Where a data set keeps its grid."""
-    return out / GRID_FILE

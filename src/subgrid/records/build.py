@@ -1,6 +1,6 @@
 """A build: list, choose, plan; lay the blueprint; make every group of a part that is not done; finish when all are.
 
-A build that is killed, cut into parts or given more workers ends with the same bytes: a group follows from the blueprint.
+A build that is killed, cut into parts or given more workers ends with the same bytes: a group follows from its plan.
 """
 
 import multiprocessing

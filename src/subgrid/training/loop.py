@@ -70,6 +70,7 @@ def _train(recipe: RunRecipe, data: Dataset, out: Path, init: str | None, report
     if latest:
         _refuse_other(out, latest, recipe, data)
     folder.write_text(out / "recipe.yaml", recipe.to_yaml())
+    folder.write_text(out / folder.DATA, f"{data.folder.resolve()}\n")
     run = Run(recipe, data, out, reporter)
     run.start(latest, init)
     run.go()
@@ -82,7 +83,7 @@ def _refuse_foreign(out: Path) -> None:
         return
     if not out.is_dir():
         raise SettingsError(f"{out}: expected a folder for the run, found a file; choose another --out")
-    ours = {"recipe.yaml", "metrics.jsonl", "checkpoints", *folder.POINTERS}
+    ours = {"recipe.yaml", "metrics.jsonl", "checkpoints", folder.DATA, *folder.POINTERS}
     foreign = sorted(path.name for path in out.iterdir() if path.name not in ours and not path.name.startswith("."))
     if foreign and not (out / "recipe.yaml").exists():
         raise SettingsError(

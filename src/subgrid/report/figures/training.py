@@ -1,0 +1,62 @@
+"""How runs were learnt: scores and loss against the rows seen."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from subgrid.report.figures.style import GRID, MUTED, colour, key, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SCORES = ("r2_294", "r2_308", "competition")
+
+
+def training_curves(labels: Sequence[str], histories: Sequence[Sequence[Mapping[str, Any]]]) -> "Figure":
+    """Three scores on the validation rows and the loss, at the end of every sub-epoch, a line a run.
+
+    Args:
+        labels: of the runs.
+        histories: lines ``sub_epoch`` of their metrics; a run without any (a mean of others) has no line.
+    """
+    figure = new_figure(4.0)
+    grid = figure.subplots(2, 2, sharex=True)
+    for axes, name in zip(grid.flat, SCORES, strict=False):
+        for place, lines in enumerate(histories):
+            _line(axes, [(line["rows"], line.get(name)) for line in lines], colour(place))
+        _floor(axes)
+        axes.set_title(name)
+    for place, lines in enumerate(histories):
+        _line(grid[1, 1], [(line["rows"], line.get("loss", {}).get("total")) for line in lines], colour(place))
+    grid[1, 1].set_title("training loss (normalised units)")
+    for axes in grid.flat:
+        axes.grid(color=GRID)
+        axes.set_axisbelow(True)
+        axes.margins(x=0.03)
+    for axes in grid[1]:
+        axes.set_xlabel("rows seen")
+        axes.xaxis.set_major_formatter(_short)
+        axes.locator_params(axis="x", nbins=5)
+    key(figure, labels)
+    return figure
+
+
+def _line(axes: "Axes", points: Sequence[tuple[float, float | None]], colour_: str) -> None:
+    points = [point for point in points if point[1] is not None]
+    if points:
+        rows, values = zip(*points, strict=True)
+        axes.plot(rows, values, color=colour_, marker="o", markersize=3)
+
+
+def _floor(axes: "Axes") -> None:
+    """A wild first value must not press all others into one line: below -1 the axis goes on in logarithms."""
+    if axes.get_ylim()[0] < -1:
+        axes.set_yscale("symlog", linthresh=1, linscale=1)
+        axes.axhline(0, color=MUTED, linewidth=0.6)
+
+
+def _short(value: float, _: int) -> str:
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:g}{unit}"
+    return f"{value:g}"

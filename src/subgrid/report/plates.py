@@ -93,4 +93,5 @@ def for_page(svg: str, name: str, words: str) -> str:
     svg = re.sub(r"font-family: [^;\"]*", "font-family: var(--letters)", svg)
     head, rest = svg.split(">", 1)
     head = re.sub(r' (width|height)="[^"]*"', "", head)
-    return f'{head} role="img" aria-label="{escape(words)}">{re.sub(r"\s+", " ", rest).strip()}'
+    rest = re.sub(r"\s+", " ", rest).strip()
+    return f'{head} role="img" aria-label="{escape(words)}">{rest}'

@@ -163,6 +163,6 @@ def _data_of(run: Path, digest: str) -> str:
         if (Path(candidate) / DATASET).exists() and Dataset.open(candidate).digest == digest:
             return candidate
     raise DatasetError(
-        f"{run}: the data set with digest {digest[:16]} that it was trained on is not at {noted or run.parent / 'data'}; "
-        "name a data set with --truth"
+        f"{run}: the data set with digest {digest[:16]} that it was trained on is not at "
+        f"{noted or run.parent / 'data'}; name a data set with --truth"
     )

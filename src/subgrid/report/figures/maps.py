@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from subgrid.report.figures.projection import Raster, outline
-from subgrid.report.figures.style import MUTED, display, diverging, even_limit, new_figure, r2_colours, title
+from subgrid.report.figures.style import INK, MUTED, diverging, even_limit, new_figure, r2_colours, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,20 +17,19 @@ if TYPE_CHECKING:
 def score_maps(
     name: str, labels: Sequence[str], scores: "Sequence[Dataset]", raster: Raster, land: np.ndarray | None
 ) -> "Figure":
-    """R2 and bias of one target at every column, a row of two maps a run; each column fills its own cell.
+    """R2 and bias of one target over time at every column, a row of two maps a run; each column fills its own cell.
 
     Args:
-        name: the variable; a profile's scores are pooled over its levels.
+        name: the variable; of a profile, R2 is the mean and the bias the sum over its levels.
         labels, scores: of the runs; ``column_r2``, ``column_bias`` (variable, column).
         raster: pixels of the map.
         land: land fraction of the columns, (column,), for an outline; None where it is not known.
     """
-    factor, unit = display(name)
     count = len(scores)
     figure = new_figure(1.42 * count + 0.85)
     grid = figure.subplots(count, 2, squeeze=False)
     r2 = [one["column_r2"].sel(variable=name).values for one in scores]
-    bias = [one["column_bias"].sel(variable=name).values * factor for one in scores]
+    bias = [one["column_bias"].sel(variable=name).values for one in scores]
     limit = even_limit(bias)
     colours, steps = r2_colours()
     for row, label in enumerate(labels):
@@ -41,7 +40,7 @@ def score_maps(
         if count > 1:
             grid[row, 0].set_title(label, fontweight="bold")
     _bar(figure, first, grid[:, 0], "R²  (grey-brown: below 0)", extend="min")
-    _bar(figure, second, grid[:, 1], f"bias ({unit})", extend="both")
+    _bar(figure, second, grid[:, 1], "bias (W m⁻²)", extend="both")
     figure.suptitle(title(name), x=0.02, ha="left", fontsize=9, fontweight="bold")
     return figure
 
@@ -67,7 +66,7 @@ def _coast(axes: "Axes", raster: Raster, land: np.ndarray) -> None:
     left, right, bottom, top = raster.extent
     x = left + (np.arange(width) + 0.5) / width * (right - left)
     y = top - (np.arange(height) + 0.5) / height * (top - bottom)
-    axes.contour(x, y, np.ma.masked_invalid(here), levels=[0.5], colors=["#1b1b1b"], linewidths=0.45, alpha=0.75)
+    axes.contour(x, y, np.ma.masked_invalid(here), levels=[0.5], colors=[INK], linewidths=0.45, alpha=0.75)
 
 
 def _bar(figure: "Figure", image: Any, axes: np.ndarray, label: str, extend: str) -> None:

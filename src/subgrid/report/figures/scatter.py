@@ -33,7 +33,7 @@ def densities(name: str, unit: str, pairs: Sequence[tuple[str, np.ndarray, np.nd
     edges = _edges(pairs)
     tables = [_histogram(truth, found, edges) for _, truth, found in pairs]
     norm = LogNorm(1, max(2, *(int(table.max()) for table in tables)))
-    for axes, (label, truth, found), table in zip(grid.flat, pairs, tables, strict=False):
+    for axes, (label, truth, _), table in zip(grid.flat, pairs, tables, strict=False):
         image = _density(axes, table, edges, norm)
         _remark(axes, table, truth.size)
         axes.set_title(label if len(pairs) > 1 else "")

@@ -1,12 +1,12 @@
 """One look for all figures: sizes, inks, colours of runs, colour maps, units that people use, the axis of levels.
 
-Colours of runs are those of Okabe and Ito (2008), told apart with every common kind of colour blindness. Inks and colours
-of runs are exact hex values, so that the page can put its own light or dark ones in their place.
+Colours of runs are those of Okabe and Ito (2008), told apart with every common kind of colour blindness. Inks and
+colours of runs are exact hex values, so that the page can put its own light or dark ones in their place.
 """
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -163,11 +163,18 @@ def levels_of(axes: Sequence["Axes"], pressure: np.ndarray | None) -> None:
             one.tick_params(labelleft=False)
 
 
-def key(figure: "Figure", labels: Sequence[str], **place: Any) -> None:
-    """One line above the figure that names the runs in their colours; nothing for a single run."""
+def key(figure: "Figure", labels: Sequence[str], places: Sequence[int] | None = None) -> None:
+    """One line above the figure that names the runs in their colours; nothing for a single run.
+
+    Args:
+        figure: that gets the line.
+        labels: of the runs.
+        places: which runs of the report they are; the first ones when left out.
+    """
     if len(labels) < 2:
         return
     from matplotlib.lines import Line2D
 
-    handles = [Line2D([], [], color=colour(place_), linewidth=2) for place_ in range(len(labels))]
-    figure.legend(handles, labels, loc="outside upper left", ncols=min(4, len(labels)), handlelength=1.2, **place)
+    places = range(len(labels)) if places is None else places
+    handles = [Line2D([], [], color=colour(place), linewidth=2) for place in places]
+    figure.legend(handles, labels, loc="outside upper left", ncols=min(4, len(labels)), handlelength=1.2)

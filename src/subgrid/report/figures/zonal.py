@@ -16,15 +16,15 @@ def zonal_r2(scores: "Dataset", profiles: list[str]) -> "Figure":
     """One panel a profile, latitude to the right, pressure downwards; every level has the same height.
 
     Args:
-        scores: with ``band_r2`` (variable, level, band), ``band`` in degrees, and ``level_pressure`` where known.
+        scores: with ``band_r2`` (variable, level, band), ``band_edges`` (band, bound) and ``level_pressure``.
         profiles: names of variables.
     """
     rows = -(-len(profiles) // 2)
     figure = new_figure(1.75 * rows + 0.75)
     grid = figure.subplots(rows, 2, sharex=True, squeeze=False)
-    pressure = scores["level_pressure"].values if "level_pressure" in scores else None
+    pressure = scores["level_pressure"].values
     colours, steps = r2_colours()
-    edges = band_edges(scores["band"].values)
+    edges = np.append(scores["band_edges"].values[:, 0], scores["band_edges"].values[-1, 1])
     for axes, name in zip(grid.flat, profiles, strict=False):
         values = scores["band_r2"].sel(variable=name).transpose("level", "band").values
         image = axes.pcolormesh(
@@ -43,13 +43,6 @@ def zonal_r2(scores: "Dataset", profiles: list[str]) -> "Figure":
     bar.outline.set_visible(False)  # type: ignore[operator]
     figure.supxlabel("latitude", fontsize=8)
     return figure
-
-
-def band_edges(centres: np.ndarray) -> np.ndarray:
-    """Edges of bands of latitude from their centres, (band + 1,)."""
-    centres = np.asarray(centres, dtype=float)
-    half = np.diff(centres).mean() / 2 if centres.size > 1 else 5.0
-    return np.concatenate([centres - half, centres[-1:] + half])
 
 
 def _undefined(axes: "Axes", values: np.ndarray, edges: np.ndarray) -> None:

@@ -131,7 +131,7 @@ def _maps(cases: Sequence[Case]) -> Section:
             f"map-{slug(name)}",
             f"Map: {title(name)} ({name})",
             "R² and bias over time at each column of the model's own grid, on an equal-area map; a column fills the cell "
-            f"of points nearest to it. {samples.min()} to {samples.max()} samples a column.{few} "
+            f"of points nearest to it. {_range(samples)} samples a column.{few} "
             + ("R² is the mean, the bias the sum over levels." if TABLE[name].levels > 1 else ""),
             partial(_map, name, shown, grid),
             variable=name,
@@ -144,6 +144,11 @@ def _maps(cases: Sequence[Case]) -> Section:
         "Scores of each column over time. Black: where the land fraction passes one half.",
         tuple(plates),
     )
+
+
+def _range(counts: np.ndarray) -> str:
+    low, high = int(counts.min()), int(counts.max())
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def _map(name: str, cases: Sequence[Case], grid: Callable[[], Raster]) -> "Figure":
@@ -193,7 +198,7 @@ def _density(name: str, cases: Sequence[Case]) -> "Figure":
             middle = case.scores["truth_mean"].sel(variable=name).values
             varies = spread > 0
             truth, found = ((one[:, varies] - middle[varies]) / spread[varies] for one in (truth, found))
-            factor, unit = 1.0, "standard deviations of the level"
+            factor, unit = 1.0, "std. dev. of the level"
         pairs.append((case.label, np.ravel(truth) * factor, np.ravel(found) * factor))
     return scatter.densities(name, unit, pairs)
 

@@ -14,7 +14,7 @@ from subgrid.evaluation.scorecard import FIGURES
 from subgrid.prediction.score import compare
 from subgrid.report.cases import Case
 from subgrid.report.contents import Section
-from subgrid.report.figures.style import SERIES, title
+from subgrid.report.figures.style import SERIES, short, title
 from subgrid.report.plates import DrawnPlate
 from subgrid.report.subjects import slug
 from subgrid.schema.variables import TABLE
@@ -61,7 +61,7 @@ def render(heading: str, cases: Sequence[Case], sections: Sequence[Section], dra
         headline=[headline(case) for case in cases],
         notes=notes(cases),
         differences=differences(cases),
-        by_variable=[row for case in cases for row in variable_rows(case)],
+        by_variable=by_variable(cases),
         sections=shown,
         rows=[row for case in cases for row in level_rows(case)],
         origins=[origin(case) for case in cases],
@@ -73,7 +73,10 @@ def number(value: float | None, digits: int = 3) -> str:
     """A number for reading: ``-`` for what is not defined, a true minus sign is left to the letters."""
     if value is None or not np.isfinite(value):
         return "–"
-    return f"{value:.{digits}g}" if value and not 1e-3 <= abs(value) < 1e5 else f"{value:.{digits}f}"
+    size = abs(value)
+    if size >= 1e5 or 0 < size < 1e-3:
+        return f"{value:.{digits}g}"
+    return f"{value:.{digits if size < 10 else 1 if size < 1000 else 0}f}"
 
 
 def _variables(case: Case) -> list[str]:
@@ -133,7 +136,13 @@ def differences(cases: Sequence[Case]) -> list[dict[str, Any]]:
     return found
 
 
-def variable_rows(case: Case) -> Iterator[dict[str, Any]]:
+def by_variable(cases: Sequence[Case]) -> list[dict[str, Any]]:
+    """Rows of all cases, those of a variable together."""
+    rows = zip(*(_variable_rows(case) for case in cases), strict=True)
+    return [row for together in rows for row in together]
+
+
+def _variable_rows(case: Case) -> Iterator[dict[str, Any]]:
     """A row a variable: mean R2 with its interval, and ClimSim's scores in W/m2."""
     scores = case.scores
     few = "column_samples" in scores and bool((scores["column_samples"] < FEW_SAMPLES).any())
@@ -142,7 +151,7 @@ def variable_rows(case: Case) -> Iterator[dict[str, Any]]:
         row: dict[str, Any] = {
             "label": case.label,
             "name": name,
-            "title": title(name),
+            "title": short(name),
             "r2": float(scores["variable_r2"].sel(variable=name)) if "variable_r2" in scores else None,
             "interval": [None if one is None else float(one) for one in interval],
             "few": few,

@@ -62,6 +62,7 @@ def draw(plate: Plate, folder: Path) -> DrawnPlate:
             figure = plate.draw()
             text = io.StringIO()
             figure.savefig(text, format="svg", facecolor="none", metadata={"Date": None}, dpi=_DOTS)
+            figure.set_layout_engine("none")  # laid out once, saved three times
             for ending in ("png", "pdf"):
                 bare = {"CreationDate": None} if ending == "pdf" else None
                 figure.savefig(folder / f"{plate.name}.{ending}", dpi=_DOTS, metadata=bare)
@@ -88,6 +89,7 @@ def for_page(svg: str, name: str, words: str) -> str:
     svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
     svg = re.sub(r'(href="|url\()#', rf"\g<1>#{name}-", svg)
+    svg = re.sub(r' (?:d|x|y)="[^"]*"', lambda found: re.sub(r"(\.\d\d)\d+", r"\1", found[0]), svg)
     for ink, ours in _INKS.items():
         svg = svg.replace(ink, ours)
     svg = re.sub(r"font-family: [^;\"]*", "font-family: var(--letters)", svg)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from subgrid.report.figures.style import GRID, INK, colour, display, key, levels_of, new_figure, title
+from subgrid.report.figures.style import GRID, INK, colour, display, key, levels_of, new_figure, short, title
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +37,7 @@ def spread_skill(name: str, labels: Sequence[str], scores: "Sequence[Dataset]", 
         axes.grid(color=GRID)
         axes.set_axisbelow(True)
     levels_of([left, right], pressure)
-    figure.suptitle(title(name), x=0.02, ha="left", fontsize=9, fontweight="bold")
+    left.set_title(title(name), fontweight="bold")
     key(figure, labels, places)
     return figure
 
@@ -56,7 +56,7 @@ def rank_histograms(label: str, scores: "Dataset", place: int) -> "Figure":
         share = counts / counts.sum() if counts.sum() else counts
         axes.bar(np.arange(share.size), share, width=0.9, color=colour(place))
         axes.axhline(1 / share.size, color=INK, linewidth=0.7)
-        axes.set_title(title(name), fontsize=7.5)
+        axes.set_title(short(name), fontsize=8)
         axes.set_ylim(bottom=0)
         axes.locator_params(axis="y", nbins=3)
         axes.xaxis.get_major_locator().set_params(integer=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from subgrid.report.figures.projection import Raster, outline
-from subgrid.report.figures.style import INK, MUTED, diverging, even_limit, new_figure, r2_colours, title
+from subgrid.report.figures.style import MUTED, diverging, even_limit, new_figure, r2_colours, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +26,7 @@ def score_maps(
         land: land fraction of the columns, (column,), for an outline; None where it is not known.
     """
     count = len(scores)
-    figure = new_figure(1.42 * count + 0.85)
+    figure = new_figure(1.2 * count + 0.75 + 0.2 * (count > 1))
     grid = figure.subplots(count, 2, squeeze=False)
     r2 = [one["column_r2"].sel(variable=name).values for one in scores]
     bias = [one["column_bias"].sel(variable=name).values for one in scores]
@@ -38,10 +38,13 @@ def score_maps(
             grid[row, 1], raster.values(bias[row]), raster, land, {"cmap": diverging(), "vmin": -limit, "vmax": limit}
         )
         if count > 1:
-            grid[row, 0].set_title(label, fontweight="bold")
+            grid[row, 0].set_title(label)
     _bar(figure, first, grid[:, 0], "R²  (grey-brown: below 0)", extend="min")
     _bar(figure, second, grid[:, 1], "bias (W m⁻²)", extend="both")
-    figure.suptitle(title(name), x=0.02, ha="left", fontsize=9, fontweight="bold")
+    if count == 1:
+        grid[0, 0].set_title(title(name), fontweight="bold")
+    else:
+        figure.suptitle(title(name), x=0.02, ha="left", fontsize=9, fontweight="bold")
     return figure
 
 
@@ -66,7 +69,8 @@ def _coast(axes: "Axes", raster: Raster, land: np.ndarray) -> None:
     left, right, bottom, top = raster.extent
     x = left + (np.arange(width) + 0.5) / width * (right - left)
     y = top - (np.arange(height) + 0.5) / height * (top - bottom)
-    axes.contour(x, y, np.ma.masked_invalid(here), levels=[0.5], colors=[INK], linewidths=0.45, alpha=0.75)
+    lines = axes.contour(x, y, np.ma.masked_invalid(here), levels=[0.5], colors=["black"], linewidths=0.45, alpha=0.75)
+    lines.set_rasterized(True)  # thousands of short strokes otherwise
 
 
 def _bar(figure: "Figure", image: Any, axes: np.ndarray, label: str, extend: str) -> None:

@@ -1,11 +1,11 @@
 """Single columns opened up: what went in, what was true, what was predicted, over pressure."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from subgrid.report.figures.style import GRID, INK, MUTED, colour, display, levels_of, new_figure, title
+from subgrid.report.figures.style import GRID, INK, MUTED, colour, display, levels_of, new_figure, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +25,7 @@ _SHOWN = (
 
 
 def opened_column(row: "OpenedRow", variables: "VariableSet", pressure: np.ndarray | None, place: int) -> "Figure":
-    """The state above, its tendencies below, all over pressure: input grey, truth black, prediction in the run's colour.
+    """The state above, its tendencies below, over pressure: input grey, truth black, prediction in the run's colour.
 
     Args:
         row: the column.
@@ -38,37 +38,33 @@ def opened_column(row: "OpenedRow", variables: "VariableSet", pressure: np.ndarr
     panels = max(len(inputs), len(profiles), 1)
     across = min(3, panels)
     above, below = -(-len(inputs) // across), -(-len(profiles) // across)
-    figure = new_figure(1.75 * (above + below) + 0.4)
+    figure = new_figure(1.8 * (above + below) + 0.2)
     grid = figure.subplots(above + below, across, squeeze=False, sharey=True)
     for axes, (name, factor, unit) in zip(grid[:above].flat, inputs, strict=False):
-        _state(axes, row.inputs[variables.input_slices[name]] * factor, f"{title(name)} ({unit})")
+        _plot(axes, row.inputs[variables.input_slices[name]] * factor, {"color": MUTED})
+        _head(axes, short(name), unit)
     for axes, name in zip(grid[above:].flat, profiles, strict=False):
         where, (factor, unit) = variables.target_slices[name], display(name)
-        _tendency(axes, row.truth[where] * factor, row.prediction[where] * factor, colour(place))
-        axes.set_title(f"{title(name)} ({unit})", fontsize=7)
+        axes.axvline(0, color=MUTED, linewidth=0.5)
+        _plot(axes, row.truth[where] * factor, {"color": INK, "linewidth": 1.1})
+        _plot(axes, row.prediction[where] * factor, {"color": colour(place)})
+        _head(axes, short(name), unit)
     for part, count in ((grid[:above], len(inputs)), (grid[above:], len(profiles))):
         for axes in part.flat[count:]:
             axes.set_visible(False)
     for line in grid:
-        levels_of(list(line), pressure)
+        levels_of(line, pressure, 6)
     _name_lines(grid[above:].flat, colour(place))
     return figure
 
 
-def _state(axes: "Axes", values: np.ndarray, words: str) -> None:
-    axes.plot(values, np.arange(values.size), color=MUTED)
-    axes.set_title(words, fontsize=7)
-    _plain(axes)
+def _plot(axes: "Axes", values: np.ndarray, look: dict[str, Any]) -> None:
+    axes.plot(values, np.arange(values.size), **look)
 
 
-def _tendency(axes: "Axes", truth: np.ndarray, found: np.ndarray, colour_: str) -> None:
-    axes.axvline(0, color=MUTED, linewidth=0.5)
-    axes.plot(truth, np.arange(truth.size), color=INK, linewidth=1.1)
-    axes.plot(found, np.arange(found.size), color=colour_)
-    _plain(axes)
-
-
-def _plain(axes: "Axes") -> None:
+def _head(axes: "Axes", words: str, unit: str) -> None:
+    axes.set_title(words)
+    axes.set_xlabel(unit, fontsize=7.5)
     axes.grid(color=GRID)
     axes.set_axisbelow(True)
     axes.locator_params(axis="x", nbins=3)

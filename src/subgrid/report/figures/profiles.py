@@ -35,10 +35,10 @@ def level_scores(name: str, labels: Sequence[str], scores: "Sequence[Dataset]") 
         middle.plot(table["bias"] * factor, levels, **drawn)
         left.plot(table["rmse"] * factor, levels, **drawn)
     left.plot(scores[0]["truth_std"].sel(variable=name) * factor, levels, color=MUTED, linestyle=(0, (3, 2)), zorder=2)
-    _label_deviation(left, scores[0]["truth_std"].sel(variable=name).values * factor)
+    left.set_title("dashed: truth's std. dev.", fontsize=7.5, color=MUTED)
     _axes(right, middle, left, unit)
     levels_of([right, middle, left], pressure)
-    figure.suptitle(title(name), x=0.02, ha="left", fontsize=9, fontweight="bold")
+    right.set_title(title(name), fontweight="bold")
     key(figure, labels)
     return figure
 
@@ -62,12 +62,3 @@ def _below_zero(axes: "Axes", r2: np.ndarray, levels: np.ndarray, colour_: str) 
     axes.plot(
         np.zeros(below.size), levels[below], linestyle="none", marker="x", markersize=3.2, color=colour_, zorder=4
     )
-
-
-def _label_deviation(axes: "Axes", deviation: np.ndarray) -> None:
-    if np.isfinite(deviation).any() and np.nanmax(deviation) > 0:
-        level = int(np.nanargmax(deviation))
-        axes.annotate(
-            "truth's\nstd. dev.", (deviation[level], level), xytext=(-3, 0), textcoords="offset points", ha="right",
-            va="center", fontsize=7, color=MUTED,
-        )  # fmt: skip

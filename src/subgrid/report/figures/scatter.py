@@ -28,7 +28,7 @@ def densities(name: str, unit: str, pairs: Sequence[tuple[str, np.ndarray, np.nd
     columns = min(3, len(pairs)) if len(pairs) > 1 else 1
     rows = -(-len(pairs) // columns)
     width = WIDTH if len(pairs) > 1 else 3.6
-    figure = new_figure(rows * (width / columns) * 0.95 + 0.9, width)
+    figure = new_figure(rows * ((width - 1.1) / columns + 0.15 * (len(pairs) > 1)) + 0.65, width)
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     edges = _edges(pairs)
     tables = [_histogram(truth, found, edges) for _, truth, found in pairs]
@@ -36,15 +36,16 @@ def densities(name: str, unit: str, pairs: Sequence[tuple[str, np.ndarray, np.nd
     for axes, (label, truth, _), table in zip(grid.flat, pairs, tables, strict=False):
         image = _density(axes, table, edges, norm)
         _remark(axes, table, truth.size)
-        axes.set_title(label if len(pairs) > 1 else "")
+        axes.set_title(label if len(pairs) > 1 else title(name), fontweight="normal" if len(pairs) > 1 else "bold")
     for axes in grid.flat[len(pairs) :]:
         axes.set_visible(False)
-    bar = figure.colorbar(image, ax=grid, location="right", aspect=28, pad=0.02)
+    bar = figure.colorbar(image, ax=grid, location="right", aspect=25, pad=0.02)
     bar.set_label("values a cell")
     bar.outline.set_visible(False)  # type: ignore[operator]
     figure.supxlabel(f"truth ({unit})", fontsize=8)
     figure.supylabel(f"prediction ({unit})", fontsize=8)
-    figure.suptitle(title(name), x=0.02, ha="left", fontsize=9, fontweight="bold")
+    if len(pairs) > 1:
+        figure.suptitle(title(name), x=0.02, ha="left", fontsize=9, fontweight="bold")
     return figure
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from subgrid.report.figures.style import GRID, MUTED, colour, key, new_figure, title
+from subgrid.report.figures.style import GRID, MUTED, colour, key, new_figure, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ def r2_by_variable(labels: Sequence[str], scores: "Sequence[Dataset]") -> "Figur
         height = np.arange(len(names)) + (place - (len(scores) - 1) / 2) * step
         _dots(axes, one, height, colour(place))
     axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_yticks(range(len(names)), [title(name) for name in names])
+    axes.set_yticks(range(len(names)), [short(name) for name in names])
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(_LOW, 1)
     axes.axvline(0, color=MUTED, linewidth=0.6)

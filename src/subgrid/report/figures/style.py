@@ -4,13 +4,13 @@ Colours of runs are those of Okabe and Ito (2008), told apart with every common 
 colours of runs are exact hex values, so that the page can put its own light or dark ones in their place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from subgrid.schema.variables import TABLE
+from subgrid.schema.variables import LEVELS, TABLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,8 +34,27 @@ _PER_DAY = {
     "kg/kg/s": (_DAY * 1e3, "g kg⁻¹ day⁻¹"),
     "W/m2": (1.0, "W m⁻²"),
 }
-_SMALL = {"ptend_q0002": (_DAY * 1e6, "mg kg⁻¹ day⁻¹"), "ptend_q0003": (_DAY * 1e6, "mg kg⁻¹ day⁻¹")}
-_TICKS = (0.1, 1, 10, 30, 100, 200, 300, 400, 500, 700, 850, 1000)
+_SHORT = {
+    "state_t": "temperature",
+    "state_q0001": "humidity",
+    "state_q0002": "cloud liquid",
+    "state_q0003": "cloud ice",
+    "ptend_t": "heating",
+    "ptend_q0001": "moistening",
+    "ptend_q0002": "cloud liquid",
+    "ptend_q0003": "cloud ice",
+    "ptend_u": "zonal accel.",
+    "ptend_v": "meridional accel.",
+    "cam_out_NETSW": "net shortwave",
+    "cam_out_FLWDS": "longwave down",
+    "cam_out_PRECSC": "snow",
+    "cam_out_PRECC": "precipitation",
+    "cam_out_SOLS": "visible, direct",
+    "cam_out_SOLL": "near-IR, direct",
+    "cam_out_SOLSD": "visible, diffuse",
+    "cam_out_SOLLD": "near-IR, diffuse",
+}
+_TICKS = (1000, 100, 500, 10, 850, 300, 1, 700, 200, 0.1, 30, 400)  # the most telling first
 
 
 def context() -> AbstractContextManager[None]:
@@ -99,7 +118,7 @@ def display(name: str) -> tuple[float, str]:
     item = TABLE.get(name)
     if item is None:
         return 1.0, ""
-    found = _SMALL.get(name) or _PER_DAY.get(item.unit, (1.0, item.unit))
+    found = _PER_DAY.get(item.unit, (1.0, item.unit))
     return found if item.unit != "m/s" or item.role == "target" else (1.0, "m s⁻¹")
 
 
@@ -107,6 +126,11 @@ def title(name: str) -> str:
     """What a variable is, in words: ``heating rate`` for ``ptend_t``."""
     item = TABLE.get(name)
     return item.meaning.split(",")[0] if item else name
+
+
+def short(name: str) -> str:
+    """The same in a word or two, for the head of a small panel."""
+    return _SHORT.get(name, title(name))
 
 
 def r2_colours() -> "tuple[Colormap, BoundaryNorm]":
@@ -133,32 +157,35 @@ def even_limit(values: Sequence[np.ndarray] | np.ndarray, share: float = 0.99) -
     return limit if limit > 0 else float(flat.max(initial=0.0)) or 1.0
 
 
-def levels_axis(axes: "Axes", pressure: np.ndarray | None, count: int = 60) -> None:
+def levels_axis(axes: "Axes", pressure: np.ndarray | None, apart: float = 3.0) -> None:
     """The vertical axis of a profile: every level has the same height, the model's top is on top, hPa at the ticks.
 
     Args:
         axes: whose vertical axis holds numbers of levels.
         pressure: Pa (level,) of a reference column, None where no grid is known: then the ticks are levels.
-        count: levels.
+        apart: levels between two ticks, at least.
     """
-    axes.set_ylim(count - 0.5, -0.5)
+    axes.set_ylim(LEVELS - 0.5, -0.5)
     if pressure is None:
         axes.set_yticks([0, 10, 20, 30, 40, 50, 59])
         axes.set_ylabel("level")
         return
     logarithm = np.log(np.asarray(pressure, dtype=float) / 100)
-    ticks = [value for value in _TICKS if logarithm[0] <= np.log(value) <= logarithm[-1] + 0.02]
-    places = np.interp(np.log(ticks), logarithm, np.arange(count))
-    kept = [k for k in range(len(ticks)) if k == len(ticks) - 1 or places[-1] - places[k] > 1.5]
-    axes.set_yticks(places[kept], [f"{ticks[k]:g}" for k in kept])
+    kept: dict[int, float] = {}
+    for tick in _TICKS:
+        place = float(np.interp(np.log(tick), logarithm, np.arange(LEVELS)))
+        inside = logarithm[0] - 0.02 <= np.log(tick) <= logarithm[-1] + 0.02
+        if inside and all(abs(place - other) >= apart for other in kept.values()):
+            kept[tick] = place
+    axes.set_yticks(list(kept.values()), [f"{tick:g}" for tick in kept])
     axes.set_ylabel("pressure (hPa)")
 
 
-def levels_of(axes: Sequence["Axes"], pressure: np.ndarray | None) -> None:
-    """Axes that share the levels: the first of a row has the labels, the others the ticks alone."""
-    for one in axes:
-        levels_axis(one, pressure)
-        if not one.get_subplotspec().is_first_col():  # type: ignore[union-attr]
+def levels_of(axes: "Iterable[Axes]", pressure: np.ndarray | None, apart: float = 3.0) -> None:
+    """Axes of a row that share the levels: the first has the labels, the others the ticks alone."""
+    for place, one in enumerate(axes):
+        levels_axis(one, pressure, apart)
+        if place:
             one.set_ylabel("")
             one.tick_params(labelleft=False)
 

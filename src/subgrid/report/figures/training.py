@@ -51,7 +51,13 @@ def _line(axes: "Axes", points: Sequence[tuple[float, float | None]], colour_: s
 def _floor(axes: "Axes") -> None:
     """A wild first value must not press all others into one line: below -1 the axis goes on in logarithms."""
     if axes.get_ylim()[0] < -1:
+        low, high = axes.get_ylim()
         axes.set_yscale("symlog", linthresh=1, linscale=1)
+        ticks = [-(10.0**power) for power in range(0, 300, 1 if low > -1e4 else 3) if -(10.0**power) >= low]
+        ticks += [-5 * 10.0**power for power in range(2) if -5 * 10.0**power >= low > -100]
+        axes.set_yticks(sorted([*ticks, -0.5, 0, *([0.5] if high > 0.4 else [])]))
+        axes.minorticks_off()
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.axhline(0, color=MUTED, linewidth=0.6)
 
 

@@ -36,12 +36,13 @@ def zonal_r2(scores: "Dataset", profiles: list[str]) -> "Figure":
     for axes in grid.flat[len(profiles) :]:
         axes.set_visible(False)
     for row in grid:
-        levels_of(list(row), pressure)
+        levels_of(row, pressure, 6)
     bar = figure.colorbar(image, ax=grid, location="bottom", extend="min", aspect=45, shrink=0.8, pad=0.02)
     bar.set_label("R²   (grey-brown: below 0;  hatched: not defined, the truth does not vary)", fontsize=7.5)
     bar.set_ticks(np.linspace(0, 1, 6))
     bar.outline.set_visible(False)  # type: ignore[operator]
-    figure.supxlabel("latitude", fontsize=8)
+    for axes in grid[-1]:
+        axes.set_xlabel("latitude")
     return figure
 
 

@@ -1,7 +1,6 @@
 """What the page shows of the cases: sections in order, each with its plates; a section without data is not there."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -9,13 +8,14 @@ import numpy as np
 
 from subgrid.evaluation.places import FEW_SAMPLES
 from subgrid.physics.pressure import midpoint_pressure
+from subgrid.report import diagnostics
 from subgrid.report.cases import Case
-from subgrid.report.figures import ensembles, maps, opened, profiles, scatter, training, zonal
+from subgrid.report.figures import maps, opened, profiles, scatter, training, zonal
 from subgrid.report.figures import scores as score_figures
 from subgrid.report.figures.projection import Raster, raster
 from subgrid.report.figures.style import display, title
 from subgrid.report.gallery import OpenedRow
-from subgrid.report.plates import Plate
+from subgrid.report.plates import Plate, Section
 from subgrid.report.subjects import slug
 from subgrid.schema.variables import TABLE
 
@@ -24,23 +24,6 @@ if TYPE_CHECKING:
 
 _YEAR, _DAY = 365, 86_400
 _MONTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page.
-
-    Attributes:
-        id: anchor, letters and hyphens.
-        title: as in the list of contents.
-        intro: how to read its figures, plain text.
-        plates: its figures.
-    """
-
-    id: str
-    title: str
-    intro: str
-    plates: tuple[Plate, ...]
 
 
 def sections(cases: Sequence[Case]) -> list[Section]:
@@ -72,8 +55,8 @@ def _variables(cases: Sequence[Case]) -> Section:
             Plate(
                 "r2-by-variable",
                 "R² by variable",
-                "Dots: mean R² over the levels that the competition scores and where it is defined. Bars: 95 % interval "
-                "from a bootstrap over blocks of days. A triangle at the left edge lies further to the left.",
+                "Dots: mean R² over the levels that the competition scores and where it is defined. Bars: 95 % "
+                "interval from a bootstrap over blocks of days. A triangle at the left edge lies further to the left.",
                 partial(score_figures.r2_by_variable, _labels(cases), [case.scores for case in cases]),
             )
         ]
@@ -88,8 +71,8 @@ def _zonal(cases: Sequence[Case]) -> Section:
         Plate(
             f"zonal-r2-{slug(case.label)}",
             f"R² by latitude and pressure: {case.label}",
-            "Of all samples in a band of 10° of latitude at a level, weighted by area. Every level has the same height, "
-            "as it has the same weight in the score. Hatched: the truth does not vary, R² is not defined.",
+            "Of all samples in a band of 10° of latitude at a level, weighted by area. Every level has the same "
+            "height, as it has the same weight in the score. Hatched: the truth does not vary, R² is not defined.",
             partial(zonal.zonal_r2, case.scores, _profiles(case)),
             run=slug(case.label),
         )
@@ -130,8 +113,8 @@ def _maps(cases: Sequence[Case]) -> Section:
         Plate(
             f"map-{slug(name)}",
             f"Map: {title(name)} ({name})",
-            "R² and bias over time at each column of the model's own grid, on an equal-area map; a column fills the cell "
-            f"of points nearest to it. {_range(samples)} samples a column.{few} "
+            "R² and bias over time at each column of the model's own grid, on an equal-area map; a column fills the "
+            f"cell of points nearest to it. {_range(samples)} samples a column.{few} "
             + ("R² is the mean, the bias the sum over levels." if TABLE[name].levels > 1 else ""),
             partial(_map, name, shown, grid),
             variable=name,
@@ -203,34 +186,6 @@ def _density(name: str, cases: Sequence[Case]) -> "Figure":
     return scatter.densities(name, unit, pairs)
 
 
-def _ensembles(cases: Sequence[Case]) -> Section:
-    shown = _with(cases, "rank_count")
-    places = [place for place, case in enumerate(cases) if case in shown]
-    plates = [
-        Plate(
-            f"spread-{slug(name)}",
-            f"Spread and skill: {title(name)} ({name})",
-            "Left: continuous ranked probability score of the members, smaller is better. Right: spread of the members "
-            "over the error of their mean; 1 is reliable, below 1 the members agree more than they are right.",
-            partial(ensembles.spread_skill, name, _labels(shown), [case.scores for case in shown], places),
-            variable=name,
-        )
-        for name in (_profiles(shown[0]) if shown else [])
-    ]
-    plates += [
-        Plate(
-            f"ranks-{slug(case.label)}",
-            f"Rank histograms: {case.label}",
-            "How many members lie below the truth, over all scored levels. Flat, at the line, is reliable; a hollow "
-            "middle says that the truth often lies outside of the members.",
-            partial(ensembles.rank_histograms, case.label, case.scores, place),
-            run=slug(case.label),
-        )
-        for place, case in zip(places, shown, strict=True)
-    ]
-    return Section("ensembles", "Ensembles", "The members as a distribution.", tuple(plates))
-
-
 def _training(cases: Sequence[Case]) -> Section:
     plates = []
     if any(case.history for case in cases):
@@ -238,8 +193,9 @@ def _training(cases: Sequence[Case]) -> Section:
             Plate(
                 "training",
                 "Training",
-                "Scores on the validation rows of the recipe and mean training loss, at the end of each sub-epoch. Where "
-                "a score falls below -1, the axis goes on in logarithms. Losses of different settings cannot be compared.",
+                "Scores on the validation rows of the recipe and mean training loss, at the end of each sub-epoch. "
+                "Where a score falls below -1, the axis goes on in logarithms. Losses of different settings cannot be "
+                "compared.",
                 partial(training.training_curves, _labels(cases), [case.history for case in cases]),
             )
         ]
@@ -251,8 +207,8 @@ def _worst(cases: Sequence[Case]) -> Section:
         Plate(
             f"worst-{slug(case.label)}-{rank + 1}",
             f"{case.label}: {_ordinal(rank)} column",
-            f"{_place(case, row)}. Error {row.error:.2f} standard deviations (root mean square over scored targets, each "
-            f"at most {case.gallery.settings.cap:g}). Above: the state; below: tendencies.",
+            f"{_place(case, row)}. Error {row.error:.2f} standard deviations (root mean square over scored targets, "
+            f"each at most {case.gallery.settings.cap:g}). Above: the state; below: tendencies.",
             partial(_opened, case, row, place),
             run=slug(case.label),
         )
@@ -260,10 +216,8 @@ def _worst(cases: Sequence[Case]) -> Section:
         for place, case in enumerate(cases)
         for row in case.gallery.worst[rank : rank + 1]
     ]
-    return Section(
-        "worst", "Worst columns", "The rows with the largest error of each run, opened up: what was the weather, and what "
-        "was missed?", tuple(plates),
-    )  # fmt: skip
+    intro = "The rows with the largest error of each run, opened up: what was the weather, and what was missed?"
+    return Section("worst", "Worst columns", intro, tuple(plates))
 
 
 def _ordinal(rank: int) -> str:
@@ -301,7 +255,8 @@ def date(time: int) -> str:
 
 
 _PARTS: Iterable[Callable[[Sequence[Case]], Section]] = (
-    _variables, _zonal, _levels, _maps, _densities, _ensembles, _training, _worst,
+    _variables, _zonal, _levels, _maps, _densities, diagnostics.precipitation, diagnostics.checks, diagnostics.calibration,
+    diagnostics.distributions, _training, _worst,
 )  # fmt: skip
 
 

@@ -13,9 +13,8 @@ from subgrid.evaluation.places import FEW_SAMPLES
 from subgrid.evaluation.scorecard import FIGURES
 from subgrid.prediction.score import compare
 from subgrid.report.cases import Case
-from subgrid.report.contents import Section
 from subgrid.report.figures.style import SERIES, short, title
-from subgrid.report.plates import DrawnPlate
+from subgrid.report.plates import DrawnPlate, Section
 from subgrid.report.subjects import slug
 from subgrid.schema.variables import TABLE
 

@@ -1,4 +1,7 @@
-"""A plate: one figure of the report with its words; drawn, it is an SVG in the page and a PNG and a PDF beside it."""
+"""A plate: one figure of the report with its words; drawn, it is an SVG in the page and a PNG and a PDF beside it.
+
+Plates, and tables of numbers, make the sections of the page.
+"""
 
 import io
 import re
@@ -53,6 +56,40 @@ class DrawnPlate:
     png: str
     pdf: str
     width: float
+
+
+@dataclass(frozen=True)
+class NumberTable:
+    """Numbers beside a figure.
+
+    Attributes:
+        title: "" for none.
+        head: of the columns.
+        rows: words and numbers, as many as the head has; the first is the row's name.
+    """
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str | float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page; it is left out where it has no plates.
+
+    Attributes:
+        id: anchor, letters and hyphens.
+        title: as in the list of contents.
+        intro: how to read its figures, plain text.
+        plates: its figures.
+        tables: below them.
+    """
+
+    id: str
+    title: str
+    intro: str
+    plates: tuple[Plate, ...] = ()
+    tables: tuple[NumberTable, ...] = ()
 
 
 def draw(plate: Plate, folder: Path) -> DrawnPlate:

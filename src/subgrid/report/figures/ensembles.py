@@ -42,7 +42,7 @@ def spread_skill(name: str, labels: Sequence[str], scores: "Sequence[Dataset]", 
     return figure
 
 
-def rank_histograms(label: str, scores: "Dataset", place: int) -> "Figure":
+def rank_histograms(scores: "Dataset", place: int) -> "Figure":
     """How often the truth stands at each rank among the members, a panel a variable; flat is reliable.
 
     The line is what a reliable ensemble has on average; a hollow middle means too little spread.

@@ -76,9 +76,9 @@ def _coast(axes: "Axes", raster: Raster, land: np.ndarray) -> None:
 def _bar(figure: "Figure", image: Any, axes: np.ndarray, label: str, extend: str) -> None:
     bar = figure.colorbar(image, ax=list(axes), location="bottom", extend=extend, aspect=30, shrink=0.85, pad=0.03)
     bar.set_label(label)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     if extend == "min":
-        bar.set_ticks(np.linspace(0, 1, 6))
+        bar.set_ticks([0, 0.2, 0.4, 0.6, 0.8, 1])
     else:
         bar.locator = _few()
         bar.update_ticks()

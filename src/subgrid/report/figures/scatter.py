@@ -41,7 +41,7 @@ def densities(name: str, unit: str, pairs: Sequence[tuple[str, np.ndarray, np.nd
         axes.set_visible(False)
     bar = figure.colorbar(image, ax=grid, location="right", aspect=25, pad=0.02)
     bar.set_label("values a cell")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     figure.supxlabel(f"truth ({unit})", fontsize=8)
     figure.supylabel(f"prediction ({unit})", fontsize=8)
     if len(pairs) > 1:
@@ -70,8 +70,8 @@ def _density(axes: "Axes", table: np.ndarray, edges: np.ndarray, norm: Any) -> A
     axes.set_axisbelow(True)
     axes.set_aspect("equal")
     axes.locator_params(nbins=5)
-    axes.set_xlim(edges[[0, -1]])
-    axes.set_ylim(edges[[0, -1]])
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_ylim(edges[0], edges[-1])
     return image
 
 

@@ -171,7 +171,7 @@ def levels_axis(axes: "Axes", pressure: np.ndarray | None, apart: float = 3.0) -
         axes.set_ylabel("level")
         return
     logarithm = np.log(np.asarray(pressure, dtype=float) / 100)
-    kept: dict[int, float] = {}
+    kept: dict[float, float] = {}
     for tick in _TICKS:
         place = float(np.interp(np.log(tick), logarithm, np.arange(LEVELS)))
         inside = logarithm[0] - 0.02 <= np.log(tick) <= logarithm[-1] + 0.02
@@ -190,18 +190,20 @@ def levels_of(axes: "Iterable[Axes]", pressure: np.ndarray | None, apart: float 
             one.tick_params(labelleft=False)
 
 
-def key(figure: "Figure", labels: Sequence[str], places: Sequence[int] | None = None) -> None:
-    """One line above the figure that names the runs in their colours; nothing for a single run.
+def key(figure: "Figure", labels: Sequence[str], places: Sequence[int] | None = None, truth: bool = False) -> None:
+    """One line above the figure that names its lines in their colours; nothing for a single run alone.
 
     Args:
         figure: that gets the line.
         labels: of the runs.
         places: which runs of the report they are; the first ones when left out.
+        truth: whether the truth is drawn too, in ink.
     """
-    if len(labels) < 2:
+    if len(labels) < 2 and not truth:
         return
     from matplotlib.lines import Line2D
 
-    places = range(len(labels)) if places is None else places
-    handles = [Line2D([], [], color=colour(place), linewidth=2) for place in places]
-    figure.legend(handles, labels, loc="outside upper left", ncols=min(4, len(labels)), handlelength=1.2)
+    colours = [INK] * truth + [colour(place) for place in (range(len(labels)) if places is None else places)]
+    handles = [Line2D([], [], color=one, linewidth=2) for one in colours]
+    words = ["truth"] * truth + list(labels)
+    figure.legend(handles, words, loc="outside upper left", ncols=min(4, len(words)), handlelength=1.2)

@@ -64,6 +64,24 @@ def test_unknown_times_are_one_block_that_does_not_count() -> None:
     assert (blocks.numbers.tolist(), blocks.count) == ([-1], 0)
 
 
+def test_blocks_double_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = sample(600, days=100)
+    rows.time[:5] = -1
+    fine, few, piece_of = Blocks(FRAME, 1), Blocks(FRAME, 1), Blocks(FRAME, 1)
+    fine.add(rows)
+    monkeypatch.setattr("subgrid.evaluation.blocks.MOST_BLOCKS", 30)
+    for start in range(0, 400, 50):
+        few.add(piece(rows, start, start + 50))
+    piece_of.add(piece(rows, 400, 600))
+    few.merge(piece_of)
+    numbers, own, rule = few.sorted()
+    assert few.days == 4 and numbers.tolist() == [-1, *range(25)]
+    expected = [np.isin(fine.sorted()[0] // 4, [number]) for number in numbers]
+    np.testing.assert_array_equal(own.rows, [fine.sorted()[1].rows[inside].sum(axis=0) for inside in expected])
+    np.testing.assert_array_equal(rule.rows[:, 0], own.rows[:, 0])
+    assert few.card().headline() == pytest.approx(fine.card().headline(), rel=1e-12)
+
+
 def test_without_rows_there_is_an_empty_card() -> None:
     assert Blocks(FRAME).card().headline() == {"competition": None, "r2_308": None, "r2_294": None}
 

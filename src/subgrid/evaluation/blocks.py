@@ -2,6 +2,7 @@
 
 Weather remembers itself for days, so rows are no independent draws: what may be drawn again (see ``intervals``) is a
 block of consecutive days. Block b holds the rows with time // (days x 86,400 s) = b; those of unknown time are one.
+Where a period has more than ``MOST_BLOCKS`` blocks their length doubles: memory is bounded, and draws are enough.
 """
 
 import numpy as np
@@ -16,6 +17,7 @@ from subgrid.evaluation.terms import paired
 DAY = 86_400
 BLOCK_DAYS = 5
 """Default length of a block: about the time after which mid-latitude weather is a new draw."""
+MOST_BLOCKS = 512
 _UNKNOWN = -1
 
 
@@ -24,7 +26,7 @@ class Blocks:
 
     Args:
         frame: of the rows.
-        days: length of a block.
+        days: length of a block, to begin with.
     """
 
     def __init__(self, frame: Frame, days: int = BLOCK_DAYS) -> None:
@@ -40,21 +42,34 @@ class Blocks:
         """Take a chunk; raises InputError for NaN or infinity (column and count)."""
         names = self.frame.variables.target_columns
         paired(rows.prediction, rows.truth, names)
-        number = np.where(rows.time >= 0, rows.time // (self.days * DAY), _UNKNOWN)
-        group = self._places(number)
+        group = self._places(np.where(rows.time >= 0, rows.time // (self.days * DAY), _UNKNOWN))
         self._own.add(rows.prediction, rows.truth, group)
         if rows.rule is not None and self._ruled.size:
             truth = rows.truth[:, self._ruled]
             paired(rows.rule, truth, [f"{names[index]} (rule)" for index in self._ruled])
             self._rule.add(rows.rule, truth, group)
+        while self.numbers.size > MOST_BLOCKS:
+            self._double()
 
     def merge(self, other: "Blocks") -> None:
-        """Take what another accumulator has taken; raises SettingsError for blocks of another length."""
-        if other.days != self.days:
+        """Take what another accumulator has taken; raises SettingsError for blocks that began with another length."""
+        if max(self.days, other.days) % min(self.days, other.days):
             raise SettingsError(f"blocks of {self.days} and of {other.days} days cannot be added")
-        places = self._places(other.numbers)
-        for mine, theirs in ((self._own, other._own), (self._rule, other._rule)):
-            mine.join(places, theirs.sums)
+        while self.days < other.days:
+            self._double()
+        # Blocks of the other that fall into one of ours are joined one after another: a join names each group once.
+        for place, number in enumerate(other.numbers // (self.days // other.days)):
+            group = self._places(np.array([number]))
+            for mine, theirs in ((self._own, other._own), (self._rule, other._rule)):
+                mine.join(group, theirs.sums.take(slice(place, place + 1)))
+        while self.numbers.size > MOST_BLOCKS:
+            self._double()
+
+    def _double(self) -> None:
+        """Blocks of twice the length: block b becomes part of b // 2, and the unknown (-1) stays what it is."""
+        whole = Blocks(self.frame, 2 * self.days)
+        whole.merge(self)
+        self.days, self.numbers, self._own, self._rule = whole.days, whole.numbers, whole._own, whole._rule
 
     def _places(self, numbers: np.ndarray) -> np.ndarray:
         """Where the blocks of these numbers stand; new ones are put behind the others."""

@@ -67,15 +67,15 @@ class Joined:
         self._refuse_lacking(seen)
 
     def _refuse_lacking(self, seen: np.ndarray) -> None:
-        excused = np.isin(self.stored.rows, self._columns.without_truth)
-        lacking = self.stored.rows[~seen & ~excused]
+        unseen = self.stored.rows[~seen]
+        lacking = np.setdiff1d(unseen, self._columns.without_truth)
         if lacking.size or not seen.any():
             first = f"; the first is row {lacking[0]}" if lacking.size else ""
             raise DatasetError(
                 f"{self.truth}: holds no truth for {lacking.size} of the {self.rows} predicted rows{first}. "
                 f"The prediction was made from {self.stored.manifest.input}"
             )
-        self.without_truth = int((excused & ~seen).sum())
+        self.without_truth = int(unseen.size)
 
 
 def _refuse_other_places(found: PredictedRows, chunk: TruthChunk, truth: str) -> None:

@@ -184,16 +184,19 @@ class StoredPrediction:
     def _index(self) -> None:
         views = [self.layout.views(records)["row"][:, 0] for records in self._shards]
         rows = np.concatenate([np.empty(0, dtype=np.int64), *views])
-        self._sorted = np.argsort(rows, kind="stable")
-        self.rows = rows[self._sorted]
-        double = np.flatnonzero(np.diff(self.rows) == 0)
+        ascending = bool((rows[1:] > rows[:-1]).all())  # as of raw steps: needs no index beside the rows themselves
+        self._sorted = None if ascending else np.argsort(rows, kind="stable")
+        self.rows = rows if self._sorted is None else rows[self._sorted]
+        double = np.flatnonzero(self.rows[1:] == self.rows[:-1])
         if double.size:
             raise DatasetError(f"{self.folder}: row {self.rows[double[0]]} is predicted twice ({double.size} doubles)")
         self._starts = np.cumsum([0, *(shard.rows for shard in self.manifest.shards)])
 
     def at(self, row: np.ndarray) -> PredictedRows:
         """The predictions of rows by their numbers, all of which must be there, in the order asked."""
-        place = self._sorted[np.searchsorted(self.rows, row)]
+        place = np.searchsorted(self.rows, row)
+        if self._sorted is not None:
+            place = self._sorted[place]
         records = np.empty((row.size, self.layout.stride), dtype=np.uint8)
         shard = np.searchsorted(self._starts, place, side="right") - 1
         for index in np.unique(shard):

@@ -255,9 +255,10 @@ def date(time: int) -> str:
 
 
 _PARTS: Iterable[Callable[[Sequence[Case]], Section]] = (
-    _variables, _zonal, _levels, _maps, _densities, diagnostics.precipitation, diagnostics.checks, diagnostics.calibration,
-    diagnostics.distributions, _training, _worst,
-)  # fmt: skip
+    *(_variables, _zonal, _levels, _maps, _densities),
+    *(diagnostics.precipitation, diagnostics.checks, diagnostics.calibration, diagnostics.distributions),
+    *(_training, _worst),
+)
 
 
 def plates(found: Sequence[Section]) -> Iterator[Plate]:

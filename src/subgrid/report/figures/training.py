@@ -1,5 +1,6 @@
 """How runs were learnt: scores and loss against the rows seen."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -50,15 +51,19 @@ def _line(axes: "Axes", points: Sequence[tuple[float, float | None]], colour_: s
 
 def _floor(axes: "Axes") -> None:
     """A wild first value must not press all others into one line: below -1 the axis goes on in logarithms."""
-    if axes.get_ylim()[0] < -1:
-        low, high = axes.get_ylim()
-        axes.set_yscale("symlog", linthresh=1, linscale=1)
-        ticks = [-(10.0**power) for power in range(0, 300, 1 if low > -1e4 else 3) if -(10.0**power) >= low]
-        ticks += [-5 * 10.0**power for power in range(2) if -5 * 10.0**power >= low > -100]
-        axes.set_yticks(sorted([*ticks, -0.5, 0, *([0.5] if high > 0.4 else [])]))
-        axes.minorticks_off()
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.axhline(0, color=MUTED, linewidth=0.6)
+    values = [float(value) for line in axes.lines for value in line.get_ydata()]
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    if low >= -1:
+        return
+    decades = range(math.ceil(math.log10(-low)) + 1)
+    ticks = [-(10.0**power) for power in decades[:: 1 if low > -1e5 else 3] if -(10.0**power) >= low]
+    ticks += [tick for tick in (-50.0, -5.0) if -100 < low <= tick]
+    axes.set_yscale("symlog", linthresh=1, linscale=1)
+    axes.set_ylim(1.25 * low, max(high, 0.0) + 0.15)
+    axes.set_yticks(sorted([*ticks, -0.5, 0.0, *([0.5] if high > 0.4 else [])]))
+    axes.minorticks_off()
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.axhline(0, color=MUTED, linewidth=0.6)
 
 
 def _short(value: float, _: int) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from subgrid.errors import DatasetError
+from subgrid.prediction.members import Blend, Member
 from subgrid.records.example import Feature, RecordLayout, pack
 from subgrid.records.files import write_json
 from subgrid.records.ledger import Shard
@@ -34,10 +35,12 @@ class PredictionManifest(BaseModel):
     Attributes:
         variable_set: whose targets were predicted.
         rows: how many.
-        run, checkpoint, checkpoint_digest: the emulator.
+        run, checkpoint, checkpoint_digest: the emulator; of an ensemble, the first two are empty, and the digest is one
+            of its members and weights.
         input, input_digest: the columns.
         rule, confidence: whether the rows hold them.
-        members: predictions that this one is the mean of; none for a network's own.
+        members: networks whose predictions this one is the mean of; none for a network's own.
+        blend: where the weights of the members come from; None for a network's own.
         shards: the record files.
         program: that wrote it.
     """
@@ -54,7 +57,8 @@ class PredictionManifest(BaseModel):
     input_digest: str
     rule: bool
     confidence: bool
-    members: tuple[str, ...] = ()
+    members: tuple[Member, ...] = ()
+    blend: Blend | None = None
     shards: tuple[Shard, ...] = ()
     program: str
 
@@ -191,6 +195,13 @@ class StoredPrediction:
             raise DatasetError(f"{self.folder}: row {self.rows[double[0]]} is predicted twice ({double.size} doubles)")
         self._starts = np.cumsum([0, *(shard.rows for shard in self.manifest.shards)])
 
+    def share_rows(self, other: "StoredPrediction") -> None:
+        """Take over another prediction's arrays of row numbers where they are equal: an ensemble's members need one."""
+        if np.array_equal(self.rows, other.rows):
+            self.rows = other.rows
+        if np.array_equal(self._sorted, other._sorted):
+            self._sorted = other._sorted
+
     def at(self, row: np.ndarray) -> PredictedRows:
         """The predictions of rows by their numbers, all of which must be there, in the order asked."""
         place = self._sorted[np.searchsorted(self.rows, row)]
@@ -205,6 +216,12 @@ class StoredPrediction:
         views = self.layout.views(records)
         row, column, time = (views[name][:, 0] for name in ("row", "column", "time"))
         return PredictedRows(row, column, time, views["prediction"], views.get("rule"), views.get("confidence"))
+
+    def row_chunks(self, size: int) -> Iterator[np.ndarray]:
+        """The rows' numbers in stored order, int64, at most ``size`` at once."""
+        for records in self._shards:
+            for start in range(0, len(records), size):
+                yield self.layout.views(records[start : start + size])["row"][:, 0]
 
     def scan(self) -> Iterator[PredictedRows]:
         """Every shard's rows, in stored order."""

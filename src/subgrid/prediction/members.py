@@ -35,12 +35,12 @@ class Gain(_Told):
     """A score with equal weights and with fitted ones, both on rows that the weights were not fitted on.
 
     Attributes:
-        equal, fitted: the score.
+        equal, fitted: the score; None where it is not defined.
         low, high: 95 per cent interval of fitted - equal; None with fewer than two blocks of days.
     """
 
-    equal: float
-    fitted: float
+    equal: float | None
+    fitted: float | None
     low: float | None
     high: float | None
 

@@ -99,7 +99,7 @@ def compare(one: Scored, other: Scored) -> dict[str, Any]:
     """
     found = differences(other.evaluation.blocks, one.evaluation.blocks)
     return {
-        "prediction": f"{other.manifest.run}@{other.manifest.checkpoint}",
+        "prediction": other.manifest.network,
         "differences": {
             name: {
                 "difference": plain(interval.value),

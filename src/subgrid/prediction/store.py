@@ -67,6 +67,11 @@ class PredictionManifest(BaseModel):
         """What decides the values: two predictions with the same are the same."""
         return (self.variable_set, self.checkpoint_digest, self.input_digest)
 
+    @property
+    def network(self) -> str:
+        """What predicted, in words: RUN@CHECKPOINT, or the mean of how many networks."""
+        return f"the mean of {len(self.members)} networks" if self.members else f"{self.run}@{self.checkpoint}"
+
 
 class PredictedRows(NamedTuple):
     """Rows of a prediction: row, column, time (row,), prediction (row, target_width), rule (row, 15) or None,

@@ -1,5 +1,7 @@
 """Predictions of the same rows by different networks, side by side: opened, compared, read by the rows' numbers."""
 
+import glob
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +20,26 @@ class Given(NamedTuple):
 
     folder: Path
     group: str = ""
+
+
+def parse_given(text: str) -> list[Given]:
+    """Predictions that an argument ``PREDICTION`` or ``GROUP=PREDICTION`` names.
+
+    A pattern behind ``GROUP=``, which no shell expands, is expanded here: ``low=preds/low-*``. A folder whose own name
+    has a ``=`` is taken as it stands.
+
+    Raises:
+        DatasetError: a pattern that nothing fits.
+    """
+    group, equals, path = text.partition("=")
+    if not equals or not re.fullmatch(r"[\w-]+", group) or Path(text).exists():
+        return [Given(Path(text))]
+    if Path(path).exists() or not glob.has_magic(path):
+        return [Given(Path(path), group)]
+    found = sorted(glob.glob(path))
+    if not found:
+        raise DatasetError(f"{text}: no folder fits the pattern {path}")
+    return [Given(Path(one), group) for one in found]
 
 
 class Together:

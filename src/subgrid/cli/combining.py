@@ -75,6 +75,9 @@ def ensemble(
         manifest = combine(together, found, out, blend, report)
     if blend.fit is not None and like is None:
         print(_fit_text(blend.fit))
+        gain = blend.fit.gain.get("r2_294")
+        if gain is None or gain.low is None or gain.low <= 0:
+            terminal.say("fitted weights are not clearly better than equal ones on rows they were not fitted on")
     print(weights_text([member.model_dump() for member in manifest.members]))
     without = [str(one.folder) for one, stored in zip(together.given, together.stored, strict=True)
                if not stored.manifest.confidence]  # fmt: skip

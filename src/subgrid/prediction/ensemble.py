@@ -188,4 +188,6 @@ def open_members(manifest: PredictionManifest, folder: str | Path) -> OpenedMemb
         except (DatasetError, OSError) as error:
             return OpenedMembers(None, str(error))
         members[-1].share_rows(members[0])
+        if members[-1].rows is not members[0].rows:
+            return OpenedMembers(None, f"{place}: has other rows than {members[0].folder}")
     return OpenedMembers(members)

@@ -22,10 +22,13 @@ def parse_weights(text: str) -> dict[str, float]:
     for part in text.split(","):
         name, _, value = part.strip().partition("=")
         try:
-            found[name.strip()] = float(value)
+            if name in found:
+                raise ValueError("stands twice")
+            found[name] = float(value)
         except ValueError:
             raise SettingsError(
-                f"--weights {text}: expected GROUP=NUMBER,GROUP=NUMBER as in low=0.35,high=0.65, found {part!r}"
+                f"--weights {text}: expected GROUP=NUMBER,GROUP=NUMBER, each group once, as in low=0.35,high=0.65; "
+                f"found {part!r}"
             ) from None
     return found
 
@@ -75,7 +78,7 @@ def weights_of(ensemble: str | Path, together: Together) -> tuple[np.ndarray, Bl
 
     Raises:
         SettingsError: it is no ensemble, or of other networks.
-        DatasetError: it predicts another variable set, or is itself made with ensembles as members here.
+        DatasetError: it predicts another variable set.
     """
     manifest = read_prediction_manifest(Path(ensemble))
     if manifest.variable_set != together.variables.name:

@@ -182,3 +182,16 @@ def test_a_manifest_with_members_reads_back_equal(members: list[Path], tmp_path:
     text = (tmp_path / "out" / "prediction.json").read_text()
     assert PredictionManifest.model_validate_json(text) == stored.manifest
     assert [one["checkpoint_digest"] for one in json.loads(text)["members"]] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("change", [{"weights": {"ptend_t": 1.0}}, {"surprise": 1}, None])
+def test_a_manifest_whose_members_lack_weights_is_refused(
+    members: list[Path], tmp_path: Path, change: dict | None
+) -> None:
+    mean(tmp_path / "out", members)
+    path = tmp_path / "out" / "prediction.json"
+    told = json.loads(path.read_text())
+    told = told | {"blend": None} if change is None else told | {"members": [told["members"][0] | change]}
+    path.write_text(json.dumps(told))
+    with pytest.raises(DatasetError, match="damaged, or written by another version"):
+        StoredPrediction.open(tmp_path / "out")

@@ -8,10 +8,10 @@ Each row holds ``row``, ``column``, ``time``, ``prediction`` (float64, physical 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from subgrid.errors import DatasetError
 from subgrid.prediction.members import Blend, Member
@@ -61,6 +61,13 @@ class PredictionManifest(BaseModel):
     blend: Blend | None = None
     shards: tuple[Shard, ...] = ()
     program: str
+
+    @model_validator(mode="after")
+    def _members_have_weights(self) -> Self:
+        names = {item.name for item in variable_set(self.variable_set).targets} if self.members else set()
+        if any(set(member.weights) != names for member in self.members) or bool(self.members) != bool(self.blend):
+            raise ValueError("expected a weight of every member for every target, and where the weights come from")
+        return self
 
     @property
     def identity(self) -> tuple[str, str, str]:

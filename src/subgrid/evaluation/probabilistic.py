@@ -18,7 +18,7 @@ from subgrid.errors import InputError
 from subgrid.evaluation.rows import Field, Frame, Rows, by_variable
 from subgrid.schema.variable_sets import VariableSet, scored_columns
 
-_BLOCK = 50_000  # values worked on at once, members included: they stay in a core's cache
+_BLOCK = 200_000  # values worked on at once, members included: they stay in a core's cache
 
 
 def crps(members: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -119,6 +119,7 @@ class _Pass:
 
 
 def _taken(rows: Rows, places: np.ndarray) -> Rows:
+    rows = rows._replace(members=None)  # of one of the predictions, should it be an ensemble itself
     return rows._replace(**{name: values[places] for name, values in rows._asdict().items() if values is not None})
 
 

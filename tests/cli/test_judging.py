@@ -44,7 +44,7 @@ def test_scores_are_saved_as_netcdf_and_json(subgrid, work: Path, tmp_path: Path
         expected = answer.data["by_level"]["ptend_t"]["r2"]
         assert found.r2.sel(variable="ptend_t").values.tolist() == pytest.approx(expected, rel=1e-12)
         assert found.figure_value.sel(figure="r2_294").item() == pytest.approx(answer.data["r2_294"], rel=1e-12)
-        assert found.attrs["rows"] == 72 and found.attrs["checkpoint"] == "2"
+        assert found.attrs["rows"] == 72 and found.attrs["network"].endswith("run@2")
 
 
 def test_another_ending_is_refused_before_anything_is_scored(refused, work: Path, tmp_path: Path) -> None:

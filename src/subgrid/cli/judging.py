@@ -46,6 +46,8 @@ def score(
         terminal.say(f"{path}: written")
     if scored.without_truth:
         terminal.say(f"{scored.without_truth:,} predicted rows belong to steps without an mlo file: left out")
+    if scored.no_members:
+        terminal.say(f"the ensemble is not scored as a distribution: {scored.no_members}")
     if json:
         terminal.as_json(content)
     else:

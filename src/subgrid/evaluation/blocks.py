@@ -57,11 +57,13 @@ class Blocks:
             raise SettingsError(f"blocks of {self.days} and of {other.days} days cannot be added")
         while self.days < other.days:
             self._double()
-        # Blocks of the other that fall into one of ours are joined one after another: a join names each group once.
-        for place, number in enumerate(other.numbers // (self.days // other.days)):
-            group = self._places(np.array([number]))
+        groups = self._places(other.numbers // (self.days // other.days))
+        left = np.arange(groups.size)
+        while left.size:  # a join names each group once: of blocks that fall into one of ours, one a round
+            _, first = np.unique(groups[left], return_index=True)
             for mine, theirs in ((self._own, other._own), (self._rule, other._rule)):
-                mine.join(group, theirs.sums.take(slice(place, place + 1)))
+                mine.join(groups[left[first]], theirs.sums.take(left[first]))
+            left = np.delete(left, first)
         while self.numbers.size > MOST_BLOCKS:
             self._double()
 

@@ -12,6 +12,7 @@ from subgrid.evaluation.blocks import BLOCK_DAYS, Blocks
 from subgrid.evaluation.climsim import SURFACE_PRESSURE
 from subgrid.evaluation.intervals import FEW_BLOCKS, Interval, intervals
 from subgrid.evaluation.places import FEW_SAMPLES, Places
+from subgrid.evaluation.probabilistic import Probabilistic
 from subgrid.evaluation.rows import Field, Frame, Part, Rows
 from subgrid.evaluation.scorecard import Scorecard
 from subgrid.evaluation.tables import plain
@@ -32,7 +33,7 @@ class Evaluation:
     def __init__(self, frame: Frame, days: int = BLOCK_DAYS) -> None:
         self.frame = frame
         self.blocks = Blocks(frame, days)
-        self.parts: dict[str, Part] = {}
+        self.parts: dict[str, Part] = {"probabilistic": Probabilistic(frame)}
         if frame.grid is not None and SURFACE_PRESSURE in frame.variables.input_slices:
             self.parts["places"] = Places(frame)
 

@@ -8,6 +8,7 @@ import numpy as np
 from subgrid.errors import DatasetError
 from subgrid.evaluation.rows import Frame, Rows
 from subgrid.prediction.columns import TruthChunk, open_columns
+from subgrid.prediction.ensemble import open_members
 from subgrid.prediction.store import PredictedRows, StoredPrediction
 
 
@@ -18,19 +19,26 @@ class Joined:
         stored: the prediction.
         frame: variables and grid.
         without_truth: predicted rows of raw steps that have no ``mlo``; known after the first time.
+        no_members: why the rows of an ensemble do not carry its members; empty where they do, or need not.
 
     Args:
         prediction: its folder.
         truth: a data set or a folder of raw steps; may hold more rows than were predicted.
         split: of a data set, where the predicted rows are known to be of one.
         rule: whether the rows carry the values of the cloud-water rule.
+        members: whether the rows of an ensemble carry the predictions of its members, where these can be had.
 
     Raises:
         DatasetError: the truth is of another variable set.
     """
 
-    def __init__(self, prediction: str | Path, truth: str, split: str | None = None, rule: bool = True) -> None:
+    def __init__(
+        self, prediction: str | Path, truth: str, split: str | None = None, *, rule: bool = True, members: bool = False
+    ) -> None:
         self.stored = StoredPrediction.open(prediction)
+        self._members, self.no_members = None, ""
+        if members and self.stored.manifest.members:
+            self._members, self.no_members = open_members(self.stored.manifest, prediction)
         self.truth = truth
         self._columns = open_columns(truth, self.stored.variables, split)
         self._rule = rule
@@ -63,8 +71,12 @@ class Joined:
                 inputs=chunk.inputs,
                 rule=found.rule if self._rule else None,
                 confidence=found.confidence,
+                members=self._predicted_by_members(chunk.row),
             )
         self._refuse_lacking(seen)
+
+    def _predicted_by_members(self, row: np.ndarray) -> np.ndarray | None:
+        return np.stack([member.at(row).prediction for member in self._members]) if self._members else None
 
     def _refuse_lacking(self, seen: np.ndarray) -> None:
         unseen = self.stored.rows[~seen]

@@ -32,12 +32,14 @@ class Scored:
         manifest: of the prediction.
         rows: rows that were scored.
         without_truth: predicted rows of raw steps that have no ``mlo``, left out.
+        no_members: why an ensemble is not scored as a distribution; empty where it is, or is none.
     """
 
     evaluation: Evaluation
     manifest: PredictionManifest
     rows: int
     without_truth: int
+    no_members: str = ""
 
     @property
     def card(self) -> Scorecard:
@@ -81,7 +83,7 @@ def score(
         DatasetError: the truth is of another variable set, or lacks predicted rows (the first is named).
         InputError: NaN or infinity (column and count).
     """
-    joined = Joined(prediction, truth, settings.split, settings.rule)
+    joined = Joined(prediction, truth, settings.split, rule=settings.rule, members=True)
     evaluation = Evaluation(joined.frame, settings.block_days)
     done = 0
     for rows in joined:
@@ -89,7 +91,7 @@ def score(
         done += rows.row.size
         if progress:
             progress(done, joined.rows)
-    return Scored(evaluation, joined.stored.manifest, done, joined.without_truth)
+    return Scored(evaluation, joined.stored.manifest, done, joined.without_truth, joined.no_members)
 
 
 def compare(one: Scored, other: Scored) -> dict[str, Any]:
@@ -99,7 +101,7 @@ def compare(one: Scored, other: Scored) -> dict[str, Any]:
     """
     found = differences(other.evaluation.blocks, one.evaluation.blocks)
     return {
-        "prediction": f"{other.manifest.run}@{other.manifest.checkpoint}",
+        "prediction": other.manifest.network,
         "differences": {
             name: {
                 "difference": plain(interval.value),
@@ -132,7 +134,7 @@ def save(path: Path, scored: Scored, content: dict[str, Any]) -> None:
 
 def provenance(manifest: PredictionManifest) -> dict[str, str]:
     """What was scored, as text attributes."""
-    names = ("run", "checkpoint", "checkpoint_digest", "input", "input_digest", "program")
+    names = ("network", "checkpoint_digest", "input", "input_digest", "program")
     return {name: str(getattr(manifest, name)) for name in names}
 
 

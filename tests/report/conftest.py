@@ -9,7 +9,7 @@ import pytest
 import xarray
 
 from subgrid.report.cases import Case, study
-from subgrid.report.subjects import resolve
+from subgrid.report.subjects import Progress, resolve
 from subgrid.schema.variable_sets import variable_set
 
 TARGETS = variable_set("kaggle").targets
@@ -17,9 +17,14 @@ LEVELS, BANDS, COLUMNS = 60, 18, 48
 EDGES = np.array([-np.inf, *(2.0 ** np.arange(-6, 4)), np.inf])
 
 
-def silent(what: str, unit: str) -> nullcontext[Callable[[int, int], None]]:
-    """A display that shows nothing."""
+def _silent(what: str, unit: str) -> nullcontext[Callable[[int, int], None]]:
     return nullcontext(lambda done, total: None)
+
+
+@pytest.fixture(scope="session")
+def silent() -> Progress:
+    """A display that shows nothing."""
+    return _silent
 
 
 def made_up(seed: int, members: int = 0) -> xarray.Dataset:
@@ -133,4 +138,4 @@ def others() -> list[xarray.Dataset]:
 def case(work: Path, tmp_path_factory: pytest.TempPathFactory) -> Case:
     """The tiny chain's prediction, studied; for reading only."""
     out = tmp_path_factory.mktemp("report")
-    return study(resolve([f"tiny={work}"], None, out, silent)[0], silent)
+    return study(resolve([f"tiny={work}"], None, out, _silent)[0], _silent)

@@ -1,0 +1,62 @@
+"""Fixed bins and weighted counts over them: distributions that add over chunks, and quantiles that follow from them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Bins:
+    """Bins that cover all numbers: bin i holds edges[i] <= x < edges[i + 1].
+
+    Attributes:
+        edges: float64 (bin + 1,), increasing, from -inf to inf.
+    """
+
+    edges: np.ndarray
+
+    @classmethod
+    def logarithmic(cls, low: float, high: float, per_decade: int, below: tuple[float, ...] = ()) -> "Bins":
+        """Bins of equal ratio from ``low`` to ``high``, above them an open one, below them those that ``below`` cuts."""
+        return cls(np.array([-np.inf, *below, *_ladder(low, high, per_decade), np.inf]))
+
+    @classmethod
+    def symmetric(cls, low: float, high: float, per_decade: int) -> "Bins":
+        """Bins of equal ratio on both sides of one that holds -low ... low; the outermost are open."""
+        ladder = _ladder(low, high, per_decade)
+        return cls(np.array([-np.inf, *-ladder[::-1], *ladder, np.inf]))
+
+    @property
+    def size(self) -> int:
+        """How many bins there are."""
+        return self.edges.size - 1
+
+    def find(self, values: np.ndarray) -> np.ndarray:
+        """The bin of each value, int64, the same shape."""
+        return np.searchsorted(self.edges[1:-1], values, side="right")
+
+    def count(self, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Sum of weights in each bin, float64 (bin,), of values and weights (row,)."""
+        return np.bincount(self.find(values), weights=weights, minlength=self.size)
+
+    def quantiles(self, counts: np.ndarray, shares: np.ndarray, lowest: float, highest: float) -> np.ndarray:
+        """The values below which these shares of the counts lie, float64 (share,).
+
+        Right to within one bin; inside it the counts are taken as spread evenly. ``lowest`` and ``highest`` are the
+        ends of all values, which close the open bins. NaN without counts.
+        """
+        total = counts.sum()
+        if not total > 0:
+            return np.full(shares.shape, np.nan)
+        used = np.flatnonzero(counts > 0)
+        below = np.concatenate([[0.0], np.cumsum(counts[used])]) / total
+        place = np.clip(np.searchsorted(below, shares, side="left") - 1, 0, used.size - 1)
+        low = np.clip(self.edges[used[place]], lowest, highest)
+        high = np.clip(self.edges[used[place] + 1], lowest, highest)
+        inside = np.clip((shares - below[place]) / (below[place + 1] - below[place]), 0.0, 1.0)
+        return low + (high - low) * inside
+
+
+def _ladder(low: float, high: float, per_decade: int) -> np.ndarray:
+    steps = round(np.log10(high / low) * per_decade)
+    return low * 10.0 ** (np.arange(steps + 1) / per_decade)

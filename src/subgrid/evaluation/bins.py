@@ -17,7 +17,7 @@ class Bins:
 
     @classmethod
     def logarithmic(cls, low: float, high: float, per_decade: int, below: tuple[float, ...] = ()) -> "Bins":
-        """Bins of equal ratio from ``low`` to ``high``, above them an open one, below them those that ``below`` cuts."""
+        """Bins of equal ratio from ``low`` to ``high``, an open one above; ``below`` are edges under ``low``."""
         return cls(np.array([-np.inf, *below, *_ladder(low, high, per_decade), np.inf]))
 
     @classmethod

@@ -26,45 +26,38 @@ from subgrid.physics.constants import LATENT_HEAT_FUSION as LF
 from subgrid.physics.constants import LATENT_HEAT_VAPORISATION as LV
 from subgrid.schema.grid import Grid
 from subgrid.schema.variable_sets import VariableSet
-from subgrid.schema.variables import LEVELS, variable
 
-Terms = dict[str, tuple[str, float]]
-
-_WATER: Terms = {
-    "vapour": ("ptend_q0001", LV),
-    "liquid": ("ptend_q0002", LV),
-    "ice": ("ptend_q0003", LV),
-    "precipitation": ("cam_out_PRECC", LV * WATER_DENSITY),
-    "latent_heat": ("pbuf_LHFLX", -1.0),
+TERMS = {
+    "heating": "ptend_t",
+    "vapour": "ptend_q0001",
+    "liquid": "ptend_q0002",
+    "ice": "ptend_q0003",
+    "precipitation": "cam_out_PRECC",
+    "snow": "cam_out_PRECSC",
+    "latent_heat": "pbuf_LHFLX",
+    "sensible_heat": "pbuf_SHFLX",
+    "longwave_up": "cam_in_LWUP",
+    "longwave_down": "cam_out_FLWDS",
+    "shortwave_net": "cam_out_NETSW",
+    "insolation": "pbuf_SOLIN",
 }
-_ENTHALPY: Terms = {
-    "heating": ("ptend_t", HEAT_CAPACITY),
-    "vapour": ("ptend_q0001", LV),
-    "ice": ("ptend_q0003", -LF),
-    "snow": ("cam_out_PRECSC", -LF * WATER_DENSITY),
-    "latent_heat": ("pbuf_LHFLX", -1.0),
-    "sensible_heat": ("pbuf_SHFLX", -1.0),
-    "longwave_up": ("cam_in_LWUP", -1.0),
-    "longwave_down": ("cam_out_FLWDS", 1.0),
-    "shortwave_net": ("cam_out_NETSW", 1.0),
-    "insolation": ("pbuf_SOLIN", -1.0),
+"""The variable of each term, a profile's integrated over the column; the names are the axis ``term``."""
+
+Factors = dict[str, float]
+
+_WATER = {"vapour": LV, "liquid": LV, "ice": LV, "precipitation": LV * WATER_DENSITY}
+_ENTHALPY = {
+    **{"heating": HEAT_CAPACITY, "vapour": LV, "ice": -LF, "snow": -LF * WATER_DENSITY},
+    **{"longwave_up": -1.0, "longwave_down": 1.0, "shortwave_net": 1.0, "insolation": -1.0},
 }
 
-
-def _without_fluxes(terms: Terms) -> Terms:
-    return {name: term for name, term in terms.items() if name not in ("latent_heat", "sensible_heat")}
-
-
-BUDGETS: dict[str, Terms] = {
-    "water": _WATER,
-    "water_no_flux": _without_fluxes(_WATER),
-    "enthalpy": _ENTHALPY,
-    "enthalpy_no_flux": _without_fluxes(_ENTHALPY),
+BUDGETS: dict[str, Factors] = {
+    "water": {**_WATER, "latent_heat": -1.0},
+    "water_no_flux": _WATER,
+    "enthalpy": {**_ENTHALPY, "latent_heat": -1.0, "sensible_heat": -1.0},
+    "enthalpy_no_flux": _ENTHALPY,
 }
-"""The terms of each budget: name -> (variable, factor to W/m2 with the sign that it has in the residual)."""
-
-TERMS = tuple(dict.fromkeys([*_WATER, *_ENTHALPY]))
-"""The names of all terms, the axis ``term``."""
+"""The terms of each budget with the factor that turns them to W/m2, with the sign that they have in the residual."""
 
 BINS = Bins.symmetric(0.1, 1e4, 10)
 """Bins of residuals in W/m2: ten a decade on both sides of |residual| < 0.1; the outermost are open."""
@@ -75,7 +68,12 @@ _UNITS = {"W/m2": 1.0, "kg/m2/s": 1.0 / LV, "mm/day": 86_400.0 / LV}
 def closable(variables: VariableSet) -> list[str]:
     """The budgets of which a set has all variables."""
     known = {item.name for item in (*variables.inputs, *variables.targets)}
-    return [name for name, terms in BUDGETS.items() if {item for item, _ in terms.values()} <= known]
+    return [name for name, factors in BUDGETS.items() if {TERMS[term] for term in factors} <= known]
+
+
+def term_factors(budgets: list[str]) -> np.ndarray:
+    """Factors of the terms, float64 (budget, term); 0 where a budget does not have a term."""
+    return np.array([[BUDGETS[budget].get(term, 0.0) for term in TERMS] for budget in budgets])
 
 
 def column_integral(grid: Grid, surface_pressure: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -88,30 +86,21 @@ def column_integral(grid: Grid, surface_pressure: np.ndarray, values: np.ndarray
     return fixed + surface_pressure * pressed
 
 
-def column_terms(frame: Frame, rows: Rows, values: np.ndarray, budgets: list[str]) -> np.ndarray:
-    """Signed terms of budgets in W/m2, float64 (budget, term, row), of truth or prediction (row, target_width).
+def column_terms(variables: VariableSet, grid: Grid, rows: Rows, values: np.ndarray) -> np.ndarray:
+    """The terms before their factors, float64 (term, row), of truth or prediction (row, target_width).
 
-    A term that a budget does not have is 0. The residual is the sum over the axis of terms.
+    Integrals of tendencies (kg/m2 times their unit), rates in m/s, fluxes in W/m2; 0 where the set lacks the variable.
+    ``term_factors(budgets) @ column_terms(...)`` are the residuals in W/m2, (budget, row).
     """
-    if frame.grid is None:
-        raise ValueError("terms of a budget need the grid's levels")
-    known: dict[str, np.ndarray] = {}
-    pressure = rows.input(frame.variables, "state_ps")
-    table = np.zeros((len(budgets), len(TERMS), len(values)))
-    for index, budget in enumerate(budgets):
-        for term, (name, factor) in BUDGETS[budget].items():
-            if name not in known:
-                known[name] = _flux(frame, rows, values, name)
-                if variable(name).levels == LEVELS:
-                    known[name] = column_integral(frame.grid, pressure, known[name])
-            np.multiply(known[name], factor, out=table[index, TERMS.index(term)])
+    pressure = rows.input(variables, "state_ps")
+    table = np.zeros((len(TERMS), len(values)))
+    for index, name in enumerate(TERMS.values()):
+        if name in variables.input_slices:
+            table[index] = rows.input(variables, name)
+        elif name in variables.target_slices:
+            found = rows.target(values, variables, name)
+            table[index] = found if found.ndim == 1 else column_integral(grid, pressure, found)
     return table
-
-
-def _flux(frame: Frame, rows: Rows, values: np.ndarray, name: str) -> np.ndarray:
-    if variable(name).role == "input":
-        return rows.input(frame.variables, name)
-    return rows.target(values, frame.variables, name)
 
 
 class Budgets:
@@ -123,47 +112,54 @@ class Budgets:
     def __init__(self, frame: Frame) -> None:
         self.frame = frame
         self.budgets = closable(frame.variables) if frame.grid is not None else []
-        sizes = (len(self.budgets), len(TERMS), 2)
+        self._factors = term_factors(self.budgets)
+        count = len(self.budgets)
         self.weight = 0.0
-        self.term, self.term_squares = np.zeros(sizes), np.zeros(sizes)
-        self.residual, self.squares = np.zeros(sizes[::2]), np.zeros(sizes[::2])
-        self.error_squares = np.zeros(sizes[0])
-        self.counts = np.zeros((*sizes[::2], BINS.size))
-        self.error_counts = np.zeros((sizes[0], BINS.size))
+        self.term, self.term_squares = np.zeros((len(TERMS), 2)), np.zeros((len(TERMS), 2))
+        self.residual, self.squares = np.zeros((count, 2)), np.zeros((count, 2))
+        self.error_squares = np.zeros(count)
+        self.counts, self.error_counts = np.zeros((count, 2, BINS.size)), np.zeros((count, BINS.size))
 
     def add(self, rows: Rows) -> None:
         """Take a chunk of rows."""
-        if not self.budgets or not len(rows.truth):
+        grid = self.frame.grid
+        if grid is None or not self.budgets or not len(rows.truth):
             return
         weights = self.frame.weights(rows.column)
         self.weight += weights.sum()
         residuals = []
         for source, values in enumerate((rows.truth, rows.prediction)):
-            terms = column_terms(self.frame, rows, values, self.budgets)
-            self.term[:, :, source] += terms @ weights
-            self.term_squares[:, :, source] += np.einsum("btr,btr,r->bt", terms, terms, weights)
-            residuals.append(terms.sum(axis=1))
+            terms = column_terms(self.frame.variables, grid, rows, values)
+            residuals.append(self._factors @ terms)
             self.residual[:, source] += residuals[source] @ weights
             self.squares[:, source] += residuals[source] ** 2 @ weights
-            self.counts[:, source] += [BINS.count(values, weights) for values in residuals[source]]
+            self.counts[:, source] += [BINS.count(item, weights) for item in residuals[source]]
+            self.term[:, source] += terms @ weights
+            self.term_squares[:, source] += terms**2 @ weights
         error = residuals[1] - residuals[0]
         self.error_squares += error**2 @ weights
-        self.error_counts += [BINS.count(values, weights) for values in error]
+        self.error_counts += [BINS.count(item, weights) for item in error]
 
     def merge(self, other: Self) -> None:
         """Take what another accumulator of the same frame has taken."""
-        for name in ("weight", "term", "term_squares", "residual", "squares", "error_squares"):
+        for name in (
+            "weight",
+            "term",
+            "term_squares",
+            "residual",
+            "squares",
+            "error_squares",
+            "counts",
+            "error_counts",
+        ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.counts = self.counts + other.counts
-        self.error_counts = self.error_counts + other.error_counts
 
     def fields(self) -> dict[str, Field]:
         """Means, root mean squares, terms and histograms of the residuals; empty where no budget can be closed."""
         if not self.weight:
             return {}
         axes = ("budget", "source")
-        present = np.array([[term in BUDGETS[budget] for term in TERMS] for budget in self.budgets])[:, :, None]
-        absent = np.where(present, 1.0, np.nan) / self.weight
+        factors = np.where(self._factors == 0, np.nan, self._factors)[:, :, None]  # NaN: the budget lacks the term
         return {
             **self._coordinates(),
             "budget_mean": Field(axes, self.residual / self.weight, "W/m2", f"mean residual; {_MISSING}"),
@@ -175,10 +171,10 @@ class Budgets:
                 "rms of residual of the prediction - residual of the truth; what ClimSim lacks cancels",
             ),
             "budget_term": Field(
-                ("budget", "term", "source"), self.term * absent, "W/m2", "mean of a term as it stands in the residual"
+                _OF_TERMS, factors * self.term / self.weight, "W/m2", "mean of a term as it stands in the residual"
             ),
             "budget_term_rms": Field(
-                ("budget", "term", "source"), np.sqrt(self.term_squares * absent), "W/m2", "rms of a term"
+                _OF_TERMS, np.sqrt(factors**2 * self.term_squares / self.weight), "W/m2", "rms of a term"
             ),
             "budget_histogram": Field(
                 (*axes, "budget_bin"), self.counts / self.weight, "1", "share of the area with a residual in the bin"
@@ -197,7 +193,7 @@ class Budgets:
         return {
             "source": SOURCE,
             "budget": Field(("budget",), np.array(self.budgets), "", "water (times Lv) or moist enthalpy of a column"),
-            "term": Field(("term",), np.array(TERMS), "", "terms that add to a residual"),
+            "term": Field(("term",), np.array(list(TERMS)), "", "terms that add to a residual"),
             "budget_edge": Field(("budget_edge",), BINS.edges, "W/m2", "edges of budget_bin, one more than bins"),
             "budget_unit": Field(("budget_unit",), np.array(list(_UNITS)), "", "units of a budget"),
             "budget_factor": Field(
@@ -206,4 +202,6 @@ class Budgets:
         }
 
 
+_OF_TERMS = ("budget", "term", "source")
+_HISTOGRAMS = ("counts", "error_counts")
 _MISSING = "ClimSim has no fluxes at the top, E3SM-MMF no turbulent surface fluxes in this step: 0 only where all stand"

@@ -57,6 +57,13 @@ class Rows(NamedTuple):
     confidence: np.ndarray | None = None
     members: np.ndarray | None = None
 
+    def part(self, chosen: slice) -> "Rows":
+        """Some of the rows, as views."""
+        arrays = {name: item[chosen] for name, item in self._asdict().items() if item is not None}
+        if self.members is not None:
+            arrays["members"] = self.members[:, chosen]
+        return Rows(**arrays)
+
     def input(self, variables: VariableSet, name: str) -> np.ndarray:
         """An input variable, (row, 60) for a profile, (row,) for a scalar; KeyError where the set lacks it."""
         return _variable(self.inputs, variables.input_slices[name])

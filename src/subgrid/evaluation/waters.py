@@ -21,16 +21,17 @@ WATERS = ("q0001", "q0002", "q0003")
 """Specific humidity, cloud liquid, cloud ice: the axis ``water`` holds those of which a set has state and tendency."""
 
 _ROUNDING = 2.0**-23
+_BLOCK = 256  # rows worked on at once: a profile of theirs stays in a core's cache
 
 
-def least_allowed(name: str, state: np.ndarray) -> np.ndarray:
-    """The change D in kg/kg of one step below which a cell of ``state`` (kg/kg) turns negative beyond rounding.
+def least_tendency(name: str, state: np.ndarray) -> np.ndarray:
+    """The tendency in kg/kg/s below which a cell of ``state`` (kg/kg) turns negative beyond rounding, the same shape.
 
-    From the condition of the module, which for D < 0 is D < -((1 + e) q + f) / (1 - e); the same shape, negative.
+    The condition of the module is, for D < 0, D < -((1 + e) q + f) / (1 - e) with e = 2**-23.
     """
     smallest = (1 + TIME_STEP) * 2.0 ** -(126 + variable(f"state_{name}").exponent)
-    limit = state * (-(1 + _ROUNDING) / (1 - _ROUNDING))
-    limit -= smallest / (1 - _ROUNDING)
+    limit = state * (-(1 + _ROUNDING) / (1 - _ROUNDING) / TIME_STEP)
+    limit -= smallest / (1 - _ROUNDING) / TIME_STEP
     return limit
 
 
@@ -47,30 +48,37 @@ class NegativeWater:
         shape = (len(self.waters), 2, LEVELS)
         self.weight = 0.0
         self.cells, self.lacking, self.pressed = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-        self.columns, self.least = np.zeros(shape[:2]), np.full(shape[:2], np.inf)
+        self.columns, self.least = np.zeros(shape[:2]), np.zeros(shape[:2])
 
     def add(self, rows: Rows) -> None:
         """Take a chunk of rows."""
         if not self.waters or not len(rows.truth):
             return
-        variables = self.frame.variables
         weights = self.frame.weights(rows.column)
         self.weight += weights.sum()
-        both = np.stack([weights, weights * rows.input(variables, "state_ps")])
+        both = np.stack([weights, weights * rows.input(self.frame.variables, "state_ps")])
+        for start in range(0, len(weights), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            self._add_block(rows.part(block), both[:, block])
+
+    def _add_block(self, rows: Rows, both: np.ndarray) -> None:
+        variables, weights = self.frame.variables, both[0]
         for water, name in enumerate(self.waters):
             state = rows.input(variables, f"state_{name}")
-            limit = least_allowed(name, state)
+            limit = least_tendency(name, state)
             for source, values in enumerate((rows.truth, rows.prediction)):
-                change = rows.target(values, variables, f"ptend_{name}") * float(TIME_STEP)
-                negative = change < limit
-                change += state
-                self.least[water, source] = min(self.least[water, source], change.min())
+                tendency = rows.target(values, variables, f"ptend_{name}")
+                negative = tendency < limit
                 if not negative.any():
                     continue
-                change *= negative
-                self.cells[water, source] += weights @ negative.astype(np.float64)
+                cells = negative.astype(np.float64)
+                after = tendency * float(TIME_STEP)
+                after += state
+                after *= cells
+                self.least[water, source] = min(self.least[water, source], after.min())
+                self.cells[water, source] += weights @ cells
                 self.columns[water, source] += weights @ negative.any(axis=1)
-                lacking, pressed = both @ change
+                lacking, pressed = both @ after
                 self.lacking[water, source] += lacking
                 self.pressed[water, source] += pressed
 
@@ -93,7 +101,7 @@ class NegativeWater:
             "negative_share": Field(axes, share.mean(axis=-1), "1", f"share of cells (layers of columns) {meaning}"),
             "negative_share_by_level": Field((*axes, "level"), share, "1", f"share of columns {meaning}, at a level"),
             "negative_columns": Field(axes, self.columns / self.weight, "1", f"share of columns with a cell {meaning}"),
-            "negative_least": Field(axes, self.least, "kg/kg", "least q + 1200 s dq/dt of all cells"),
+            "negative_least": Field(axes, self.least, "kg/kg", "least q + 1200 s dq/dt of these cells, 0 without any"),
         }
         return found | self._masses(axes)
 

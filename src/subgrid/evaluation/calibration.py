@@ -1,0 +1,176 @@
+"""Whether a network knows where it errs: its confidence head against the errors found, and scores of what it trusts.
+
+A confidence is the absolute error that the network expects of one of its outputs, in normalised units: the physical
+error over the ``scale`` of its column, as in training. All errors here are in these units; every row counts the same.
+
+*Reliability*: outputs are binned by their expected error. In a calibrated network, the mean error found in a bin
+is the mean expected one.
+
+*The score against the share of rows kept*: rows are ranked by the mean expected error of their trained columns, and the
+score is that of the rows that expect least. R2 is against the variance of the rows kept.
+"""
+
+from typing import Self
+
+import numpy as np
+
+from subgrid.errors import SettingsError
+from subgrid.evaluation.confidence_bins import BinarySteps, GroupedErrors
+from subgrid.evaluation.rows import Field, Frame, Rows
+from subgrid.evaluation.scorecard import compared_columns
+
+RELIABILITY_BINS = BinarySteps(low=-10, high=6, per_octave=4)
+"""Bins of an output's expected error: four an octave from 2**-10 to 2**6, an open one on each side."""
+
+RANKING_BINS = BinarySteps(low=-10, high=4, per_octave=32)
+"""Bins of a row's mean expected error, at most 3.1 % wide; within one, rows are not ranked."""
+
+SHARES = np.concatenate([np.arange(20, 1, -1) / 20])
+"""Shares of rows kept, 100 %, 95 %, ... 10 %: the axis ``kept``."""
+
+_BLOCK = 128  # rows worked on at once: a block of all columns stays in a core's cache
+
+
+class Calibration:
+    """Sums of expected and found errors by bins of the expected ones; no field without a confidence head.
+
+    Args:
+        frame: what the rows share.
+        scale: physical units of one normalised unit of each target column, float64 (target_width,); 0 where the
+            network is not trained. From the run's checkpoint; else the truth's standard deviation.
+
+    Raises:
+        SettingsError: a scale of another shape, negative or not finite.
+    """
+
+    def __init__(self, frame: Frame, scale: np.ndarray) -> None:
+        variables = frame.variables
+        scale = np.asarray(scale, dtype=np.float64)
+        if scale.shape != (variables.target_width,) or not (np.isfinite(scale) & (scale >= 0)).all():
+            raise SettingsError(
+                f"calibration: the scale must hold {variables.target_width} finite values from 0 on, one a target "
+                f"column; found the shape {scale.shape} and {int((~(scale >= 0)).sum())} values that are not"
+            )
+        self.frame = frame
+        self.trained = scale > 0
+        self._inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=self.trained)
+        widths = [item.levels for item in variables.targets]
+        size, count = RELIABILITY_BINS.size, len(variables.targets)
+        place = np.repeat(np.arange(count), widths) * size
+        self._place = np.where(self.trained, place, count * size)  # untrained columns fall into one more group
+        self.outputs, self.found = np.zeros((count + 1) * size), np.zeros((count + 1) * size)
+        self.expected = np.zeros(variables.target_width)
+        self.rows = GroupedErrors(RANKING_BINS.size, variables.target_width)
+
+    def add(self, rows: Rows) -> None:
+        """Take a chunk of rows; without a confidence they leave no trace."""
+        if rows.confidence is None or not len(rows.truth) or not self.trained.any():
+            return
+        self.expected += rows.confidence.sum(axis=0, dtype=np.float64)
+        mean = _row_means(rows.confidence, self.trained)
+        group = RANKING_BINS.find(mean)
+        order = np.argsort(group, kind="stable")
+        for start in range(0, order.size, _BLOCK):
+            chosen = order[start : start + _BLOCK]
+            truth = rows.truth[chosen]
+            error = rows.prediction[chosen]
+            error -= truth
+            error *= self._inverse
+            np.abs(error, out=error)
+            truth *= self._inverse
+            self._add_outputs(rows.confidence[chosen], error)
+            self.rows.add(group[chosen], truth, error)
+
+    def _add_outputs(self, confidence: np.ndarray, error: np.ndarray) -> None:
+        place = RELIABILITY_BINS.find(confidence)
+        place += self._place
+        self.outputs += np.bincount(place.ravel(), minlength=self.outputs.size)
+        self.found += np.bincount(place.ravel(), error.ravel(), self.outputs.size)
+
+    def merge(self, other: Self) -> None:
+        """Take what another accumulator of the same frame and scale has taken."""
+        for name in ("outputs", "expected", "found"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.rows.merge(other.rows)
+
+    def fields(self) -> dict[str, Field]:
+        """Reliability and the score against the share of rows kept; empty without a confidence head."""
+        if not self.rows.count.any():
+            return {}
+        return {**self._reliability(), **self._kept()}
+
+    def _reliability(self) -> dict[str, Field]:
+        shape = (len(self.frame.variables.targets), RELIABILITY_BINS.size)
+        outputs, found = (item[: shape[0] * shape[1]].reshape(shape) for item in (self.outputs, self.found))
+        fields = {
+            "confidence_edge": Field(
+                ("confidence_edge",), RELIABILITY_BINS.edges, "1", "edges of confidence_bin, one more than bins"
+            ),
+            **self._means(found.sum(axis=1)),
+        }
+        for ending, axes in (("", ()), ("_by_variable", ("variable",))):
+            count, total = (item if axes else item.sum(axis=0) for item in (outputs, found))
+            places = (*axes, "confidence_bin")
+            meaning = "mean absolute error found where the expected one is in the bin, normalised units"
+            fields[f"confidence_found{ending}"] = Field(places, _ratio(total, count), "1", meaning)
+            share = _ratio(count, np.broadcast_to(count.sum(axis=-1, keepdims=True), count.shape))
+            fields[f"confidence_share{ending}"] = Field(places, share, "1", "share of outputs in the bin")
+        return fields
+
+    def _means(self, found: np.ndarray) -> dict[str, Field]:
+        places = self.frame.variables.target_slices.values()
+        trained = np.array([self.trained[place].sum() for place in places])
+        expected = np.array([self.expected[place][self.trained[place]].sum() for place in places])
+        rows = self.rows.count.sum()
+        return {
+            f"confidence_mean_{name}": Field(
+                ("variable",), _ratio(total, trained * rows), "1", f"mean absolute error {name}, normalised units"
+            )
+            for name, total in (("expected", expected), ("found", found))
+        }
+
+    def _kept(self) -> dict[str, Field]:
+        variables = self.frame.variables
+        chosen = np.intersect1d(compared_columns(variables), np.flatnonzero(self.trained))
+        r2, mae = self.rows.kept(SHARES)  # (kept, column)
+        chosen = chosen[~np.isnan(r2[0, chosen])]
+        floored = np.maximum(r2, 0.0)
+        by_variable = [
+            _mean(floored[:, np.intersect1d(chosen, np.arange(place.start, place.stop))])
+            for place in variables.target_slices.values()
+        ]
+        edge = RANKING_BINS.quantiles(self.rows.count, SHARES)
+        return {
+            "kept": Field(("kept",), SHARES, "1", "share of rows kept, those whose mean expected error is least"),
+            "kept_r2": Field(
+                ("kept",),
+                _mean(floored[:, chosen]),
+                "1",
+                "mean of max(R2, 0) over the columns of r2_294 that are trained and vary, of the rows kept",
+            ),
+            "kept_r2_by_variable": Field(
+                ("variable", "kept"), np.stack(by_variable), "1", "the same over the columns of one variable"
+            ),
+            "kept_mae": Field(
+                ("kept",), mae[:, self.trained].mean(axis=1), "1", "mean absolute error of the rows kept, normalised"
+            ),
+            "kept_expected": Field(
+                ("kept",), edge, "1", "mean expected error of the last row kept, right to a bin of 3.1 %, normalised"
+            ),
+        }
+
+
+def _row_means(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Mean over the chosen columns, float32 (row,); not a product of BLAS, so other rows do not change its bits."""
+    share = chosen.astype(np.float32) / np.float32(chosen.sum())
+    return np.einsum("ij,j->i", values.astype(np.float32, copy=False), share)
+
+
+def _ratio(values: np.ndarray, over: np.ndarray) -> np.ndarray:
+    return np.divide(values, over, out=np.full(values.shape, np.nan), where=over > 0)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Mean over the last axis of what is not NaN; NaN of nothing."""
+    known = ~np.isnan(values)
+    return _ratio(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1))

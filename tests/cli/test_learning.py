@@ -1,4 +1,4 @@
-"""Commands that learn and judge: what they write, what they print, what they refuse."""
+"""Commands that learn: what they write, what they print, what they refuse."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ FIGURES = ("competition", "r2_308", "r2_294")
 def test_all_commands_are_there() -> None:
     app = typer.Typer()
     register(app)
-    assert [one.callback.__name__ for one in app.registered_commands] == ["train", "predict", "score", "run"]
+    assert [one.callback.__name__ for one in app.registered_commands] == ["train", "predict", "run"]
 
 
 def test_trained_predicted_checked_and_scored(subgrid, work: Path, tmp_path: Path) -> None:
@@ -75,23 +75,6 @@ def test_raw_steps_are_input_and_truth(subgrid, work: Path, synthetic_source: Pa
     answer = subgrid("score", tmp_path / "out", synthetic_source, "--json")
     assert (answer.code, answer.data["rows"]) == (0, 456)
     assert "24 predicted rows belong to steps without an mlo file: left out" in answer.err
-
-
-def test_json_has_the_three_figures_on_top(subgrid, work: Path) -> None:
-    answer = subgrid("score", work / "prediction", work / "data", "--json")
-    assert (answer.code, answer.err) == (0, "")
-    assert all(isinstance(answer.data[name], float) for name in FIGURES)
-    assert answer.data["rule"] is True
-    without = subgrid("score", work / "prediction", work / "data", "--json", "--no-rule").data
-    assert without["rule"] is False and without["r2_294"] == answer.data["r2_294"]
-    assert without["r2_308"] != answer.data["r2_308"]
-
-
-def test_a_score_is_a_line_of_figures_and_a_table(subgrid, work: Path) -> None:
-    lines = subgrid("score", work / "prediction", work / "data").out.splitlines()
-    assert [word for word in lines[0].split() if word in FIGURES] == list(FIGURES)
-    assert lines[1].startswith("72 rows; ")
-    assert [line.split()[0] for line in lines[-14:]][:2] == ["ptend_t", "ptend_q0001"]
 
 
 @pytest.mark.parametrize("kind", ["data", "run", "prediction", "nowhere", "recipe.yaml"])

@@ -1,12 +1,12 @@
-"""Commands that learn and judge: train, predict, score, run."""
+"""Commands that learn: train, predict, run."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from subgrid.cli import terminal
+from subgrid.cli import score_text, terminal
 
 _SET = typer.Option("--set", metavar="KEY=VALUE", help="Replace one key of the recipe; may be repeated.")
 _RECIPE = typer.Argument(help="A YAML recipe.")
@@ -14,7 +14,7 @@ _RECIPE = typer.Argument(help="A YAML recipe.")
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    for command in (train, predict, score, run):
+    for command in (train, predict, run):
         app.command()(command)
 
 
@@ -40,7 +40,7 @@ def train(
         summary = train_run(settings, dataset, out, init, display)
     print(f"{out}: {summary.rows:,} rows in {terminal.duration(summary.seconds)}, checkpoint {summary.latest}")
     if summary.scores:
-        print(_figures(summary.scores))
+        print(score_text.figures(summary.scores))
 
 
 def predict(
@@ -82,31 +82,6 @@ def predict(
 _SAME = 1e-3  # a network in float32 whose sums are ordered otherwise stays well below
 
 
-def score(
-    prediction: Annotated[Path, typer.Argument(help="Folder of a prediction.")],
-    truth: Annotated[str, typer.Argument(help="A data set or a folder of raw steps; may hold more rows.")],
-    json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
-    no_rule: Annotated[bool, typer.Option("--no-rule", help="Leave out the cloud-water rule.")] = False,
-) -> None:
-    """Score a prediction: the competition's figure, r2_308, r2_294, and tables by variable.
-
-    Example: subgrid score prediction data --json
-    """
-    from subgrid.prediction.score import score as score_prediction
-
-    with terminal.progress("score") as report:
-        scored = score_prediction(prediction, truth, not no_rule, report)
-    if scored.without_truth:
-        terminal.say(f"{scored.without_truth:,} predicted rows belong to steps without an mlo file: left out")
-    content = scored.card.to_json()
-    if json:
-        terminal.as_json(content)
-        return
-    print(_figures(content))
-    print(_remarks(content))
-    print(_by_variable(content["by_variable"]))
-
-
 def run(recipe: Annotated[Path, _RECIPE], set_: Annotated[list[str] | None, _SET] = None) -> None:
     """The whole chain of a recipe: build, train, predict, score. The same command again goes on.
 
@@ -126,10 +101,10 @@ def run(recipe: Annotated[Path, _RECIPE], set_: Annotated[list[str] | None, _SET
         outcome = chain.run(settings, chain.Watcher(progress, display))
     out = Path(settings.out)
     split = outcome.score["split"]
-    print(f"{split} split:  {_figures(outcome.score)}")
+    print(f"{split} split:  {score_text.figures(outcome.score)}")
     if split != settings.prediction.split:
         terminal.say(f"the data have no {settings.prediction.split} split: scored on rows that were learnt")
-    print(_remarks(outcome.score))
+    print(score_text.remarks(outcome.score))
     for name in ("data", "run", "prediction", "score.json"):
         print(f"{out / name}")
     if outcome.learnt is False:
@@ -138,32 +113,3 @@ def run(recipe: Annotated[Path, _RECIPE], set_: Annotated[list[str] | None, _SET
             f"{outcome.climatology['r2_294']:.3f}; the network learnt next to nothing: train longer (training.rows)"
         )
         raise typer.Exit(1)
-
-
-def _figures(content: Any) -> str:
-    words = [f"{name} {'-' if content[name] is None else format(content[name], '.4f')}"
-             for name in ("competition", "r2_308", "r2_294")]  # fmt: skip
-    return "   ".join(words)
-
-
-def _remarks(content: dict[str, Any]) -> str:
-    below, undefined = content["below_zero"], content["undefined"]
-    lines = [f"{content['rows']:,} rows"]
-    if content["r2_294"] is not None:
-        lines[0] += f"; {below['count']} of the columns of r2_294 are below 0 and count as 0"
-    worst = list(below["columns"].items())[:5]
-    lines += [f"  {name} {value:.3g}" for name, value in worst]
-    if below["count"] > len(worst):
-        lines.append(f"  ... and {below['count'] - len(worst)} more (see --json)")
-    if undefined:
-        lines.append(f"without variance in the truth, left out: {', '.join(undefined)}")
-    return "\n".join(lines)
-
-
-def _by_variable(table: dict[str, dict[str, Any]]) -> str:
-    keys = ("r2", "mae", "rmse", "bias")
-    lines = [f"{'variable':16}" + "".join(f"{key:>12}" for key in keys) + "   unit"]
-    for name, row in table.items():
-        cells = "".join(f"{'-' if row[key] is None else format(row[key], '.4g'):>12}" for key in keys)
-        lines.append(f"{name:16}{cells}   {row.get('unit', '')}")
-    return "\n".join(lines)

@@ -33,7 +33,7 @@ from subgrid.statistics.table import Table, write_tables
 
 STATISTICS_FILE = "statistics.nc"
 _LOT = 4  # groups that a worker takes at once: while one is synced it fills the next
-_GRID_ENDING = "_grid-info.nc"
+GRID_ENDING = "_grid-info.nc"
 EVERY_STEP = Choice()
 _REAL, _SYNTHETIC = "CC-BY-4.0 (ClimSim, LEAP)", "Apache-2.0 (made-up data, no simulation of the real world)"
 
@@ -87,10 +87,10 @@ class Running:
 
 def find_grid(source: Location) -> str:
     """Name of the one grid file ``*_grid-info.nc`` in a source; raises InputError for none or several."""
-    found = [name for name in source.names() if name.endswith(_GRID_ENDING)]
+    found = [name for name in source.names() if name.endswith(GRID_ENDING)]
     if len(found) != 1:
         raise InputError(
-            f"{source.url}: expected one grid file *{_GRID_ENDING}, found {', '.join(found) or 'none'}; name it "
+            f"{source.url}: expected one grid file *{GRID_ENDING}, found {', '.join(found) or 'none'}; name it "
             "with --grid"
         )
     return found[0]

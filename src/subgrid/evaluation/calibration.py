@@ -15,7 +15,9 @@ from typing import Self
 import numpy as np
 
 from subgrid.errors import SettingsError
-from subgrid.evaluation.confidence_bins import BinarySteps, GroupedErrors
+from subgrid.evaluation import scores
+from subgrid.evaluation.bins import BinarySteps
+from subgrid.evaluation.groups import GroupedSums
 from subgrid.evaluation.rows import Field, Frame, Rows
 from subgrid.evaluation.scorecard import compared_columns
 
@@ -25,7 +27,7 @@ RELIABILITY_BINS = BinarySteps(low=-10, high=6, per_octave=4)
 RANKING_BINS = BinarySteps(low=-10, high=4, per_octave=32)
 """Bins of a row's mean expected error, at most 3.1 % wide; within one, rows are not ranked."""
 
-SHARES = np.concatenate([np.arange(20, 1, -1) / 20])
+SHARES = np.arange(20, 1, -1) / 20
 """Shares of rows kept, 100 %, 95 %, ... 10 %: the axis ``kept``."""
 
 _BLOCK = 128  # rows worked on at once: a block of all columns stays in a core's cache
@@ -60,26 +62,19 @@ class Calibration:
         self._place = np.where(self.trained, place, count * size)  # untrained columns fall into one more group
         self.outputs, self.found = np.zeros((count + 1) * size), np.zeros((count + 1) * size)
         self.expected = np.zeros(variables.target_width)
-        self.rows = GroupedErrors(RANKING_BINS.size, variables.target_width)
+        self.rows = GroupedSums(RANKING_BINS.size, variables.target_width)
 
     def add(self, rows: Rows) -> None:
         """Take a chunk of rows; without a confidence they leave no trace."""
         if rows.confidence is None or not len(rows.truth) or not self.trained.any():
             return
         self.expected += rows.confidence.sum(axis=0, dtype=np.float64)
-        mean = _row_means(rows.confidence, self.trained)
-        group = RANKING_BINS.find(mean)
-        order = np.argsort(group, kind="stable")
-        for start in range(0, order.size, _BLOCK):
-            chosen = order[start : start + _BLOCK]
-            truth = rows.truth[chosen]
-            error = rows.prediction[chosen]
-            error -= truth
+        self.rows.add(rows.prediction, rows.truth, RANKING_BINS.find(_row_means(rows.confidence, self.trained)))
+        for start in range(0, len(rows.truth), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            error = rows.prediction[block] - rows.truth[block]
             error *= self._inverse
-            np.abs(error, out=error)
-            truth *= self._inverse
-            self._add_outputs(rows.confidence[chosen], error)
-            self.rows.add(group[chosen], truth, error)
+            self._add_outputs(rows.confidence[block], np.abs(error, out=error))
 
     def _add_outputs(self, confidence: np.ndarray, error: np.ndarray) -> None:
         place = RELIABILITY_BINS.find(confidence)
@@ -91,11 +86,11 @@ class Calibration:
         """Take what another accumulator of the same frame and scale has taken."""
         for name in ("outputs", "expected", "found"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.rows.merge(other.rows)
+        self.rows.join(slice(None), other.rows.sums)
 
     def fields(self) -> dict[str, Field]:
         """Reliability and the score against the share of rows kept; empty without a confidence head."""
-        if not self.rows.count.any():
+        if not self._counts().any():
             return {}
         return {**self._reliability(), **self._kept()}
 
@@ -121,7 +116,7 @@ class Calibration:
         places = self.frame.variables.target_slices.values()
         trained = np.array([self.trained[place].sum() for place in places])
         expected = np.array([self.expected[place][self.trained[place]].sum() for place in places])
-        rows = self.rows.count.sum()
+        rows = self._counts().sum()
         return {
             f"confidence_mean_{name}": Field(
                 ("variable",), _ratio(total, trained * rows), "1", f"mean absolute error {name}, normalised units"
@@ -131,33 +126,47 @@ class Calibration:
 
     def _kept(self) -> dict[str, Field]:
         variables = self.frame.variables
-        chosen = np.intersect1d(compared_columns(variables), np.flatnonzero(self.trained))
-        r2, mae = self.rows.kept(SHARES)  # (kept, column)
-        chosen = chosen[~np.isnan(r2[0, chosen])]
-        floored = np.maximum(r2, 0.0)
+        r2, mae = self._scores_kept()  # (kept, column)
+        chosen = np.intersect1d(compared_columns(variables), np.flatnonzero(self.trained & ~np.isnan(r2[0])))
+        floored = np.where(np.isnan(r2), np.nan, np.maximum(r2, 0.0))
         by_variable = [
-            _mean(floored[:, np.intersect1d(chosen, np.arange(place.start, place.stop))])
+            scores.defined_mean(floored[:, chosen[(chosen >= place.start) & (chosen < place.stop)]])
             for place in variables.target_slices.values()
         ]
-        edge = RANKING_BINS.quantiles(self.rows.count, SHARES)
+        edge = RANKING_BINS.quantiles(self._counts(), SHARES)
         return {
             "kept": Field(("kept",), SHARES, "1", "share of rows kept, those whose mean expected error is least"),
             "kept_r2": Field(
                 ("kept",),
-                _mean(floored[:, chosen]),
+                scores.defined_mean(floored[:, chosen]),
                 "1",
                 "mean of max(R2, 0) over the columns of r2_294 that are trained and vary, of the rows kept",
             ),
             "kept_r2_by_variable": Field(
                 ("variable", "kept"), np.stack(by_variable), "1", "the same over the columns of one variable"
             ),
-            "kept_mae": Field(
-                ("kept",), mae[:, self.trained].mean(axis=1), "1", "mean absolute error of the rows kept, normalised"
-            ),
+            "kept_mae": Field(("kept",), mae.mean(axis=1), "1", "mean absolute error of the rows kept, normalised"),
             "kept_expected": Field(
                 ("kept",), edge, "1", "mean expected error of the last row kept, right to a bin of 3.1 %, normalised"
             ),
         }
+
+    def _scores_kept(self) -> tuple[np.ndarray, np.ndarray]:
+        """R2 (share, column) and normalised absolute error (share, trained column) of the shares of rows kept.
+
+        Of the bin that a share cuts, that part of each sum is taken. R2 is NaN where the rows kept do not vary.
+        """
+        counts = self._counts()
+        ends = np.cumsum(counts)
+        part = (SHARES[:, None] * ends[-1] - (ends - counts)) / np.maximum(counts, 1.0)
+        kept = self.rows.sums.fold(np.clip(part, 0.0, 1.0))
+        rounding = 1e-12 * kept.weight * (kept.mean - kept.mean[0]) ** 2  # of the rows' variance about their own mean
+        r2 = np.where(kept.m2 > rounding, scores.r2(kept), np.nan)
+        return r2, scores.mae(kept)[:, self.trained] * self._inverse[self.trained]
+
+    def _counts(self) -> np.ndarray:
+        """Rows of each ranking bin, (bin,)."""
+        return self.rows.sums.rows.max(axis=1, initial=0)
 
 
 def _row_means(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
@@ -168,9 +177,3 @@ def _row_means(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 
 def _ratio(values: np.ndarray, over: np.ndarray) -> np.ndarray:
     return np.divide(values, over, out=np.full(values.shape, np.nan), where=over > 0)
-
-
-def _mean(values: np.ndarray) -> np.ndarray:
-    """Mean over the last axis of what is not NaN; NaN of nothing."""
-    known = ~np.isnan(values)
-    return _ratio(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1))

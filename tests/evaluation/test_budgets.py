@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from subgrid.evaluation.budgets import BINS, BUDGETS, TERMS, Budgets, closable, column_terms, term_factors
@@ -31,7 +31,9 @@ def by_hand(frame: Frame, rows: Rows, values: np.ndarray) -> dict[str, np.ndarra
     mass = (interface[:, 1:] - interface[:, :-1]) / G
     water = (mass * (x["ptend_q0001"] + x["ptend_q0002"] + x["ptend_q0003"])).sum(1) + RHO * x["cam_out_PRECC"]
     heat = (mass * (CP * x["ptend_t"] + LV * x["ptend_q0001"] - LF * x["ptend_q0003"])).sum(1)
-    heat += x["cam_out_FLWDS"] + x["cam_out_NETSW"] - x["cam_in_LWUP"] - x["pbuf_SOLIN"] - LF * RHO * x["cam_out_PRECSC"]
+    heat += (
+        x["cam_out_FLWDS"] + x["cam_out_NETSW"] - x["cam_in_LWUP"] - x["pbuf_SOLIN"] - LF * RHO * x["cam_out_PRECSC"]
+    )
     return {
         "water": LV * water - x["pbuf_LHFLX"],
         "water_no_flux": LV * water,
@@ -140,6 +142,7 @@ def test_what_cannot_be_closed_has_no_field(real_frame: Frame, real_rows: Rows) 
 
 
 @given(st.lists(st.integers(1, 399), max_size=8))
+@settings(max_examples=40)
 def test_chunked_in_any_way_it_stays_the_same(
     real_frame: Frame, same_in_chunks: Callable[..., None], cuts: list[int]
 ) -> None:

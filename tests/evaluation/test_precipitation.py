@@ -82,6 +82,8 @@ def test_quantiles_are_right_to_a_bin_of_a_real_distribution(
         wet = exact > 0.1
         assert wet.sum() >= 7
         np.testing.assert_allclose(found["precipitation_quantile"].values[0, source][wet], exact[wet], rtol=0.0233)
+    dry = found["precipitation_quantile"].values[1, 0, 0]  # half the columns have no snow
+    assert dry == 0
 
 
 def test_snow_is_part_of_precipitation_in_the_truth(found: dict[str, Field], noisy_rows: Rows) -> None:

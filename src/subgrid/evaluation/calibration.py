@@ -6,8 +6,10 @@ error over the ``scale`` of its column, as in training. All errors here are in t
 *Reliability*: outputs are binned by their expected error. In a calibrated network, the mean error found in a bin
 is the mean expected one.
 
-*The score against the share of rows kept*: rows are ranked by the mean expected error of their trained columns, and the
-score is that of the rows that expect least. R2 is against the variance of the rows kept.
+*The score against the share of rows kept*: rows are ranked by their mean expected error, and the score is that of the
+rows that expect least. R2 is against the variance of the rows kept.
+
+Both are over the trained columns of ``r2_294``: elsewhere a network says nothing, or next to nothing varies.
 """
 
 from typing import Self
@@ -39,7 +41,8 @@ class Calibration:
     Args:
         frame: what the rows share.
         scale: physical units of one normalised unit of each target column, float64 (target_width,); 0 where the
-            network is not trained. From the run's checkpoint; else the truth's standard deviation.
+            network is not trained. That of the run's checkpoint (``TargetTransform.physical_std``): in a small sample,
+            columns whose truth all but never varies have next to no standard deviation of their own.
 
     Raises:
         SettingsError: a scale of another shape, negative or not finite.
@@ -54,22 +57,23 @@ class Calibration:
                 f"column; found the shape {scale.shape} and {int((~(scale >= 0)).sum())} values that are not"
             )
         self.frame = frame
-        self.trained = scale > 0
-        self._inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=self.trained)
+        compared = np.isin(np.arange(scale.size), compared_columns(variables))
+        self.columns = (scale > 0) & compared
+        self._inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=self.columns)
         widths = [item.levels for item in variables.targets]
         size, count = RELIABILITY_BINS.size, len(variables.targets)
         place = np.repeat(np.arange(count), widths) * size
-        self._place = np.where(self.trained, place, count * size)  # untrained columns fall into one more group
+        self._place = np.where(self.columns, place, count * size)  # other columns fall into one more group
         self.outputs, self.found = np.zeros((count + 1) * size), np.zeros((count + 1) * size)
         self.expected = np.zeros(variables.target_width)
         self.rows = GroupedSums(RANKING_BINS.size, variables.target_width)
 
     def add(self, rows: Rows) -> None:
         """Take a chunk of rows; without a confidence they leave no trace."""
-        if rows.confidence is None or not len(rows.truth) or not self.trained.any():
+        if rows.confidence is None or not len(rows.truth) or not self.columns.any():
             return
         self.expected += rows.confidence.sum(axis=0, dtype=np.float64)
-        self.rows.add(rows.prediction, rows.truth, RANKING_BINS.find(_row_means(rows.confidence, self.trained)))
+        self.rows.add(rows.prediction, rows.truth, RANKING_BINS.find(_row_means(rows.confidence, self.columns)))
         for start in range(0, len(rows.truth), _BLOCK):
             block = slice(start, start + _BLOCK)
             error = rows.prediction[block] - rows.truth[block]
@@ -114,8 +118,8 @@ class Calibration:
 
     def _means(self, found: np.ndarray) -> dict[str, Field]:
         places = self.frame.variables.target_slices.values()
-        trained = np.array([self.trained[place].sum() for place in places])
-        expected = np.array([self.expected[place][self.trained[place]].sum() for place in places])
+        trained = np.array([self.columns[place].sum() for place in places])
+        expected = np.array([self.expected[place][self.columns[place]].sum() for place in places])
         rows = self._counts().sum()
         return {
             f"confidence_mean_{name}": Field(
@@ -127,7 +131,7 @@ class Calibration:
     def _kept(self) -> dict[str, Field]:
         variables = self.frame.variables
         r2, mae = self._scores_kept()  # (kept, column)
-        chosen = np.intersect1d(compared_columns(variables), np.flatnonzero(self.trained & ~np.isnan(r2[0])))
+        chosen = np.flatnonzero(self.columns & ~np.isnan(r2[0]))
         floored = np.where(np.isnan(r2), np.nan, np.maximum(r2, 0.0))
         by_variable = [
             scores.defined_mean(floored[:, chosen[(chosen >= place.start) & (chosen < place.stop)]])
@@ -152,7 +156,7 @@ class Calibration:
         }
 
     def _scores_kept(self) -> tuple[np.ndarray, np.ndarray]:
-        """R2 (share, column) and normalised absolute error (share, trained column) of the shares of rows kept.
+        """R2 (share, column) and normalised absolute error (share, chosen column) of the shares of rows kept.
 
         Of the bin that a share cuts, that part of each sum is taken. R2 is NaN where the rows kept do not vary.
         """
@@ -162,7 +166,7 @@ class Calibration:
         kept = self.rows.sums.fold(np.clip(part, 0.0, 1.0))
         rounding = 1e-12 * kept.weight * (kept.mean - kept.mean[0]) ** 2  # of the rows' variance about their own mean
         r2 = np.where(kept.m2 > rounding, scores.r2(kept), np.nan)
-        return r2, scores.mae(kept)[:, self.trained] * self._inverse[self.trained]
+        return r2, scores.mae(kept)[:, self.columns] * self._inverse[self.columns]
 
     def _counts(self) -> np.ndarray:
         """Rows of each ranking bin, (bin,)."""

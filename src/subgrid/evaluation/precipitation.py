@@ -91,7 +91,10 @@ class Precipitation:
             ),
             "precipitation_dry": Field(axes, share[..., :2].sum(axis=-1), "1", "share of the area below 0.1 mm/day"),
             "precipitation_quantile": Field(
-                (*axes, "quantile"), self._quantiles(), "mm/day", "rate below which that share lies, right to 2.3 %"
+                (*axes, "quantile"),
+                self._quantiles(),
+                "mm/day",
+                "rate below which that share lies, right to 2.3 %; 0 where dry",
             ),
             "precipitation_histogram": Field((*axes, "precipitation_bin"), share, "1", "share of the area in the bin"),
             "precipitation_exceedance": Field(
@@ -106,9 +109,11 @@ class Precipitation:
         }
 
     def _quantiles(self) -> np.ndarray:
+        """(precipitation, source, quantile) in mm/day; within the dry bin nothing is known but that it is dry: 0."""
         ends = zip(self.least.ravel().tolist(), self.most.ravel().tolist(), strict=True)
         counts = self.counts.reshape(-1, BINS.size)
         values = [BINS.quantiles(item, QUANTILES, *end) for item, end in zip(counts, ends, strict=True)]
+        values = [np.where(item < BINS.edges[2], 0.0, item) for item in values]
         return np.reshape(values, (*self.counts.shape[:2], QUANTILES.size))
 
     def _coordinates(self) -> dict[str, Field]:

@@ -92,6 +92,8 @@ def test_the_score_of_the_rows_kept(found: dict[str, Field], noisy_rows: Rows, e
         r2 = 1 - ((truth - prediction) ** 2).sum(0) / ((truth - truth.mean(0)) ** 2).sum(0)
         slack = {"rel": 1e-9} if share == 1 else {"abs": 0.02}
         assert found["kept_r2"].values[index] == pytest.approx(np.maximum(r2, 0).mean(), **slack)
+        skill = 1 - ((truth - prediction) ** 2).mean(0) / noisy_rows.truth[:, chosen].var(0)
+        assert found["kept_skill"].values[index] == pytest.approx(np.maximum(skill, 0).mean(), **slack)
         slack = {"rel": 1e-9} if share == 1 else {"rel": 0.01}
         assert found["kept_mae"].values[index] == pytest.approx(errors[rows][:, trained].mean(), **slack)
         last = noisy_rows.confidence[rows[-1]][trained].mean()

@@ -7,7 +7,8 @@ error over the ``scale`` of its column, as in training. All errors here are in t
 is the mean expected one.
 
 *The score against the share of rows kept*: rows are ranked by their mean expected error, and the score is that of the
-rows that expect least. R2 is against the variance of the rows kept.
+rows that expect least. R2 is against the variance of the rows kept, which are often the calm ones; *skill* is against
+that of all rows.
 
 Both are over the trained columns of ``r2_294``: elsewhere a network says nothing, or next to nothing varies.
 """
@@ -22,6 +23,7 @@ from subgrid.evaluation.bins import BinarySteps
 from subgrid.evaluation.groups import GroupedSums
 from subgrid.evaluation.rows import Field, Frame, Rows
 from subgrid.evaluation.scorecard import compared_columns
+from subgrid.evaluation.sums import Sums
 
 RELIABILITY_BINS = BinarySteps(low=-10, high=6, per_octave=4)
 """Bins of an output's expected error: four an octave from 2**-10 to 2**6, an open one on each side."""
@@ -129,44 +131,45 @@ class Calibration:
         }
 
     def _kept(self) -> dict[str, Field]:
-        variables = self.frame.variables
-        r2, mae = self._scores_kept()  # (kept, column)
+        kept = self._sums_kept()
+        rounding = 1e-12 * kept.weight * (kept.mean - kept.mean[0]) ** 2  # of the variance of rows about their own mean
+        r2 = np.where(kept.m2 > rounding, scores.r2(kept), np.nan)
+        skill = 1.0 - _ratio(kept.squared_error / kept.weight, kept.m2[:1] / kept.weight[:1])
         chosen = np.flatnonzero(self.columns & ~np.isnan(r2[0]))
-        floored = np.where(np.isnan(r2), np.nan, np.maximum(r2, 0.0))
+        r2, skill = (np.where(np.isnan(item), np.nan, np.maximum(item, 0.0)) for item in (r2, skill))
         by_variable = [
-            scores.defined_mean(floored[:, chosen[(chosen >= place.start) & (chosen < place.stop)]])
-            for place in variables.target_slices.values()
+            scores.defined_mean(r2[:, chosen[(chosen >= place.start) & (chosen < place.stop)]])
+            for place in self.frame.variables.target_slices.values()
         ]
-        edge = RANKING_BINS.quantiles(self._counts(), SHARES)
+        mae = (scores.mae(kept) * self._inverse)[:, self.columns].mean(axis=1)
+        expected = RANKING_BINS.quantiles(self._counts(), SHARES)
+        axis = ("kept",)
         return {
-            "kept": Field(("kept",), SHARES, "1", "share of rows kept, those whose mean expected error is least"),
+            "kept": Field(axis, SHARES, "1", "share of rows kept, those whose mean expected error is least"),
             "kept_r2": Field(
-                ("kept",),
-                scores.defined_mean(floored[:, chosen]),
-                "1",
-                "mean of max(R2, 0) over the columns of r2_294 that are trained and vary, of the rows kept",
+                axis, scores.defined_mean(r2[:, chosen]), "1", "mean of max(R2, 0) over the columns, of the rows kept"
             ),
             "kept_r2_by_variable": Field(
                 ("variable", "kept"), np.stack(by_variable), "1", "the same over the columns of one variable"
             ),
-            "kept_mae": Field(("kept",), mae.mean(axis=1), "1", "mean absolute error of the rows kept, normalised"),
+            "kept_skill": Field(
+                axis,
+                scores.defined_mean(skill[:, chosen]),
+                "1",
+                "as kept_r2, the squared error of the rows kept against the variance of all rows",
+            ),
+            "kept_mae": Field(axis, mae, "1", "mean absolute error of the rows kept, normalised"),
             "kept_expected": Field(
-                ("kept",), edge, "1", "mean expected error of the last row kept, right to a bin of 3.1 %, normalised"
+                axis, expected, "1", "mean expected error of the last row kept, right to a bin of 3.1 %, normalised"
             ),
         }
 
-    def _scores_kept(self) -> tuple[np.ndarray, np.ndarray]:
-        """R2 (share, column) and normalised absolute error (share, chosen column) of the shares of rows kept.
-
-        Of the bin that a share cuts, that part of each sum is taken. R2 is NaN where the rows kept do not vary.
-        """
+    def _sums_kept(self) -> Sums:
+        """Sums of the shares of rows kept, (share, column); of the bin that a share cuts, that part of each sum."""
         counts = self._counts()
         ends = np.cumsum(counts)
         part = (SHARES[:, None] * ends[-1] - (ends - counts)) / np.maximum(counts, 1.0)
-        kept = self.rows.sums.fold(np.clip(part, 0.0, 1.0))
-        rounding = 1e-12 * kept.weight * (kept.mean - kept.mean[0]) ** 2  # of the rows' variance about their own mean
-        r2 = np.where(kept.m2 > rounding, scores.r2(kept), np.nan)
-        return r2, scores.mae(kept)[:, self.columns] * self._inverse[self.columns]
+        return self.rows.sums.fold(np.clip(part, 0.0, 1.0))
 
     def _counts(self) -> np.ndarray:
         """Rows of each ranking bin, (bin,)."""
@@ -180,4 +183,4 @@ def _row_means(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 
 
 def _ratio(values: np.ndarray, over: np.ndarray) -> np.ndarray:
-    return np.divide(values, over, out=np.full(values.shape, np.nan), where=over > 0)
+    return np.divide(values, over, out=np.full(values.shape, np.nan), where=np.broadcast_to(over > 0, values.shape))

@@ -57,7 +57,7 @@ class Bins:
         low = np.clip(self.edges[used[place]], lowest, highest)
         high = np.clip(self.edges[used[place] + 1], lowest, highest)
         inside = np.clip((shares - below[place]) / (below[place + 1] - below[place]), 0.0, 1.0)
-        return low + (high - low) * inside
+        return np.clip(low + (high - low) * inside, lowest, highest)  # rounding may step over the ends
 
 
 @dataclass(frozen=True)

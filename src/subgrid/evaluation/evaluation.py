@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 
 from subgrid.evaluation.blocks import BLOCK_DAYS, Blocks
+from subgrid.evaluation.budgets import Budgets
+from subgrid.evaluation.calibration import Calibration
 from subgrid.evaluation.climsim import SURFACE_PRESSURE
 from subgrid.evaluation.intervals import FEW_BLOCKS, Interval, intervals
 from subgrid.evaluation.places import FEW_SAMPLES, Places
+from subgrid.evaluation.precipitation import Precipitation
 from subgrid.evaluation.probabilistic import Probabilistic
 from subgrid.evaluation.rows import Field, Frame, Part, Rows
 from subgrid.evaluation.scorecard import Scorecard
 from subgrid.evaluation.tables import plain
+from subgrid.evaluation.waters import NegativeWater
 
 
 class Evaluation:
@@ -24,16 +28,24 @@ class Evaluation:
     Args:
         frame: of the rows.
         days: length of the blocks that are drawn for intervals.
+        scale: physical units of one normalised unit of each target, float64 (target_width,), for rows with confidence.
 
     Attributes:
         blocks: sums by block of days.
         parts: the others by name.
     """
 
-    def __init__(self, frame: Frame, days: int = BLOCK_DAYS) -> None:
+    def __init__(self, frame: Frame, days: int = BLOCK_DAYS, scale: np.ndarray | None = None) -> None:
         self.frame = frame
         self.blocks = Blocks(frame, days)
-        self.parts: dict[str, Part] = {"probabilistic": Probabilistic(frame)}
+        self.parts: dict[str, Part] = {
+            "probabilistic": Probabilistic(frame),
+            "budgets": Budgets(frame),
+            "waters": NegativeWater(frame),
+            "precipitation": Precipitation(frame),
+        }
+        if scale is not None:
+            self.parts["calibration"] = Calibration(frame, scale)
         if frame.grid is not None and SURFACE_PRESSURE in frame.variables.input_slices:
             self.parts["places"] = Places(frame)
 

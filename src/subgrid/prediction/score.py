@@ -84,7 +84,8 @@ def score(
         InputError: NaN or infinity (column and count).
     """
     joined = Joined(prediction, truth, settings.split, rule=settings.rule, members=True)
-    evaluation = Evaluation(joined.frame, settings.block_days)
+    scale = joined.stored.manifest.scale
+    evaluation = Evaluation(joined.frame, settings.block_days, np.array(scale) if scale else None)
     done = 0
     for rows in joined:
         evaluation.add(rows)

@@ -18,8 +18,11 @@ from subgrid.evaluation.precipitation import Precipitation
 from subgrid.evaluation.probabilistic import Probabilistic
 from subgrid.evaluation.rows import Field, Frame, Part, Rows
 from subgrid.evaluation.scorecard import Scorecard
+from subgrid.evaluation.scores import defined_mean
 from subgrid.evaluation.tables import plain
 from subgrid.evaluation.waters import NegativeWater
+
+_DISTRIBUTION = ("crps", "spread", "skill", "spread_skill")
 
 
 class Evaluation:
@@ -79,7 +82,21 @@ class Evaluation:
             "intervals": {name: interval_json(interval) for name, interval in found.items()},
             "blocks": blocks,
             "climsim": self._climsim(),
+            "ensemble": self._ensemble(),
         }
+
+    def _ensemble(self) -> dict[str, dict[str, float | None]] | None:
+        """Scores of an ensemble as a distribution by variable, each the plain mean over levels; None without members."""
+        fields = self.parts["probabilistic"].fields()
+        names = [item.name for item in self.frame.variables.targets]
+        return (
+            {
+                name: {score: _mean_of_defined(fields[score].values[place]) for score in _DISTRIBUTION}
+                for place, name in enumerate(names)
+            }
+            if fields
+            else None
+        )
 
     def _climsim(self) -> dict[str, Any] | None:
         """ClimSim's scores by variable, each the plain mean over levels; None without a grid."""
@@ -91,8 +108,7 @@ class Evaluation:
         table: dict[str, dict[str, float | None]] = {name: {} for name in names}
         for score in scores:
             for name, values in zip(names, fields[score].values, strict=True):
-                defined = values[~np.isnan(values)]
-                table[name][score.removeprefix("climsim_")] = plain(defined.mean()) if defined.size else None
+                table[name][score.removeprefix("climsim_")] = _mean_of_defined(values)
         samples = fields["column_samples"].values
         few = int((samples < FEW_SAMPLES).sum())
         return {
@@ -100,6 +116,10 @@ class Evaluation:
             "columns_with_few": few,
             "by_variable": table,
         }
+
+
+def _mean_of_defined(values: np.ndarray) -> float | None:
+    return plain(float(defined_mean(values)))
 
 
 def interval_json(interval: Interval) -> list[float | None]:

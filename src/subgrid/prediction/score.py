@@ -9,7 +9,7 @@ import numpy as np
 
 from subgrid.errors import SettingsError
 from subgrid.evaluation.blocks import BLOCK_DAYS
-from subgrid.evaluation.dataset import as_dataset, write_dataset
+from subgrid.evaluation.dataset import as_dataset, fields_json, write_dataset
 from subgrid.evaluation.evaluation import Evaluation, interval_json
 from subgrid.evaluation.intervals import differences
 from subgrid.evaluation.scorecard import Scorecard
@@ -123,11 +123,11 @@ def refuse_other_ending(path: Path) -> None:
 
 
 def save(path: Path, scored: Scored, content: dict[str, Any]) -> None:
-    """Write all scores as NetCDF (``.nc``, see ``evaluation.dataset``) or as JSON (``.json``: ``content``)."""
+    """Write all scores as NetCDF (``.nc``, see ``evaluation.dataset``) or JSON (``.json``: ``content``, and the same)."""
     refuse_other_ending(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".json":
-        write_json(path, content)
+        write_json(path, {**content, "fields": fields_json(scored.evaluation)})
     else:
         dataset = as_dataset(scored.evaluation, provenance(scored.manifest))
         write_whole(path, lambda aside: write_dataset(aside, dataset))

@@ -133,7 +133,7 @@ def _with_interval(name: str, members: list[str], found: dict[str, Interval], ax
     limits = np.array([[found[member].low, found[member].high] for member in members])
     own = {axis: Field((axis,), np.array(members), "", "name of the score")} if axis == name else {}
     value = f"{name}_value" if axis == name else name
-    meaning = "of all rows" if axis == name else "mean R2 over the scored levels where it is defined"
+    meaning = "of all rows" if axis == name else "mean of max(R2, 0) over the levels of r2_294"
     return own | {
         value: Field((axis,), values, "1", meaning),
         f"{name}_interval": Field((axis, "bound"), limits, "1", "95 per cent interval, bootstrap over blocks of days"),

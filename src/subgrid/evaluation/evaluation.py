@@ -86,7 +86,7 @@ class Evaluation:
         }
 
     def _ensemble(self) -> dict[str, dict[str, float | None]] | None:
-        """Scores of an ensemble as a distribution by variable, each the plain mean over levels; None without members."""
+        """Scores of an ensemble as a distribution by variable, plain means over levels; None without members."""
         fields = self.parts["probabilistic"].fields()
         names = [item.name for item in self.frame.variables.targets]
         return (

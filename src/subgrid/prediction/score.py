@@ -123,7 +123,7 @@ def refuse_other_ending(path: Path) -> None:
 
 
 def save(path: Path, scored: Scored, content: dict[str, Any]) -> None:
-    """Write all scores as NetCDF (``.nc``, see ``evaluation.dataset``) or JSON (``.json``: ``content``, and the same)."""
+    """Write all scores as NetCDF (``.nc``, see ``evaluation.dataset``) or JSON (``.json``, ``content`` on top)."""
     refuse_other_ending(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".json":

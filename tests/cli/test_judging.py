@@ -39,11 +39,15 @@ def test_a_score_is_figures_and_two_tables(subgrid, work: Path) -> None:
 def test_scores_are_saved_as_netcdf_and_json(subgrid, work: Path, tmp_path: Path) -> None:
     command = ("score", work / "prediction", work / "data", "--json", "--out", tmp_path / "a" / "s.nc")
     answer = subgrid(*command, "--out", tmp_path / "s.json")
-    assert json.loads((tmp_path / "s.json").read_text()) == answer.data
+    saved = json.loads((tmp_path / "s.json").read_text())
+    fields = saved.pop("fields")
+    assert saved == answer.data
     with xarray.open_dataset(tmp_path / "a" / "s.nc") as found:
         expected = answer.data["by_level"]["ptend_t"]["r2"]
         assert found.r2.sel(variable="ptend_t").values.tolist() == pytest.approx(expected, rel=1e-12)
         assert found.figure_value.sel(figure="r2_294").item() == pytest.approx(answer.data["r2_294"], rel=1e-12)
+        assert set(fields) == {*found.data_vars, *found.coords}
+        assert fields["precipitation_mean"]["values"] == found.precipitation_mean.values.tolist()
         assert found.attrs["rows"] == 72 and found.attrs["network"].endswith("run@2")
 
 

@@ -17,6 +17,7 @@ def content(**changes: Any) -> dict[str, Any]:
         "intervals": {name: [0.1, 0.9] for name in figures},
         "blocks": {"days": 5, "count": 30, "weak": False},
         "by_variable": {"ptend_t": row},
+        "ensemble": None,
         "climsim": {"samples_a_column": [40, 41], "columns_with_few": 0, "by_variable": {"ptend_t": energy}},
     } | changes
 
@@ -43,6 +44,12 @@ def test_r2_of_few_samples_stands_in_brackets() -> None:
     few = {**content()["climsim"], "samples_a_column": [12, 12], "columns_with_few": 384}
     text = score_text.whole(content(climsim=few))
     assert "(-63.7)" in text and "384 columns have fewer than 30 samples" in text
+
+
+def test_an_ensemble_has_a_table_of_its_own() -> None:
+    row = {"crps": 0.25, "spread": 1.0, "skill": 2.0, "spread_skill": None}
+    text = score_text.whole(content(ensemble={"ptend_t": row}))
+    assert "spread_skill" in text and "ptend_t" in text.splitlines()[-2] and text.splitlines()[-2].endswith("-")
 
 
 def test_a_comparison_has_signs() -> None:

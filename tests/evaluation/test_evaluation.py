@@ -39,7 +39,10 @@ def test_pieces_merge(grid: Grid) -> None:
     found, expected = one.fields(), whole.fields()
     assert list(found) == list(expected)
     for name, field in expected.items():
-        np.testing.assert_allclose(found[name].values, field.values, rtol=1e-9, err_msg=name)
+        if field.values.dtype.kind == "U":
+            assert found[name].values.tolist() == field.values.tolist()
+        else:
+            np.testing.assert_allclose(found[name].values, field.values, rtol=1e-9, atol=1e-12, err_msg=name)
     assert one.card.headline() == pytest.approx(whole.card.headline(), rel=1e-12)
 
 
@@ -57,5 +60,6 @@ def test_plain_numbers_have_no_nan(grid: Grid) -> None:
 def test_without_a_grid_places_are_left_out() -> None:
     evaluation = Evaluation(Frame(KAGGLE, None))
     evaluation.add(sample(48))
-    assert evaluation.fields() == {} and evaluation.to_json()["climsim"] is None
+    assert not [name for name in evaluation.fields() if name.startswith(("climsim_", "band_", "column_", "budget_"))]
+    assert evaluation.to_json()["climsim"] is None
     assert evaluation.card.rows == 48

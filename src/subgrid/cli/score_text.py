@@ -31,6 +31,8 @@ def whole(content: dict[str, Any]) -> str:
     parts = [_with_intervals(content), remarks(content), _by_variable(content["by_variable"])]
     if content["climsim"]:
         parts.append(_climsim(content["climsim"]))
+    if content["ensemble"]:
+        parts.append(_ensemble(content["ensemble"]))
     if "against" in content:
         parts.append(_against(content["against"]))
     return "\n\n".join(parts)
@@ -75,6 +77,15 @@ def _climsim(climsim: dict[str, Any]) -> str:
         lines.append(f"{climsim['columns_with_few']} columns have fewer than 30 samples: their R2 says little, "
                      "look at pooled_r2")  # fmt: skip
     return "\n".join(lines)
+
+
+def _ensemble(table: dict[str, dict[str, Any]]) -> str:
+    keys = ("crps", "spread", "skill", "spread_skill")
+    lines = [f"{'ensemble':16}" + "".join(f"{key:>14}" for key in keys)]
+    lines += [f"{name:16}" + "".join(f"{_number(row[key], '.4g'):>14}" for key in keys) for name, row in table.items()]
+    return "\n".join(
+        [*lines, "spread_skill is 1 where the truth is like one more member, less where members agree too much"]
+    )
 
 
 def _against(against: dict[str, Any]) -> str:

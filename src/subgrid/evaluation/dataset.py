@@ -36,7 +36,7 @@ def as_dataset(evaluation: Evaluation, attributes: dict[str, Any] | None = None)
     """The scores with coordinates; ``attributes`` say what was evaluated (run, data digest, versions)."""
     import xarray
 
-    fields = _coordinates(evaluation.frame) | _total(evaluation) | _figures(evaluation) | evaluation.fields()
+    fields = all_fields(evaluation)
     entries = {name: (field.axes, field.values, _attributes(field)) for name, field in fields.items()}
     coordinates = {name for name, field in fields.items() if field.axes == (name,)}
     coordinates |= {name for name in ("unit", "levels", "level_pressure", "lat", "lon", "area") if name in fields}
@@ -47,6 +47,25 @@ def as_dataset(evaluation: Evaluation, attributes: dict[str, Any] | None = None)
          "intervals_weak": int(evaluation.blocks.count < FEW_BLOCKS), "rows": evaluation.card.rows,
          "rule": int(evaluation.card.has_rule), **(attributes or {})},
     )  # fmt: skip
+
+
+def all_fields(evaluation: Evaluation) -> dict[str, Field]:
+    """Every score and coordinate by name."""
+    return _coordinates(evaluation.frame) | _total(evaluation) | _figures(evaluation) | evaluation.fields()
+
+
+def fields_json(evaluation: Evaluation) -> dict[str, Any]:
+    """Every score and coordinate as nested lists with axes, unit and meaning; null where a score is not defined."""
+    return {
+        name: {**field._asdict(), "axes": list(field.axes), "values": _plain_lists(field.values)}
+        for name, field in all_fields(evaluation).items()
+    }
+
+
+def _plain_lists(values: np.ndarray) -> Any:
+    if values.dtype.kind != "f":
+        return values.tolist()
+    return np.where(np.isfinite(values), values, None).tolist()  # type: ignore[call-overload]
 
 
 def write_dataset(path: Path, dataset: "xarray.Dataset") -> None:
@@ -114,7 +133,7 @@ def _with_interval(name: str, members: list[str], found: dict[str, Interval], ax
     limits = np.array([[found[member].low, found[member].high] for member in members])
     own = {axis: Field((axis,), np.array(members), "", "name of the score")} if axis == name else {}
     value = f"{name}_value" if axis == name else name
-    meaning = "of all rows" if axis == name else "mean R2 over the scored levels where it is defined"
+    meaning = "of all rows" if axis == name else "mean of max(R2, 0) over the levels of r2_294"
     return own | {
         value: Field((axis,), values, "1", meaning),
         f"{name}_interval": Field((axis, "bound"), limits, "1", "95 per cent interval, bootstrap over blocks of days"),

@@ -12,9 +12,9 @@ import numpy as np
 from subgrid.errors import SettingsError
 from subgrid.evaluation import scores
 from subgrid.evaluation.blocks import Blocks
-from subgrid.evaluation.scorecard import figures, ruled_columns
+from subgrid.evaluation.scorecard import compared_columns, figures, ruled_columns
 from subgrid.evaluation.sums import Sums
-from subgrid.schema.variable_sets import VariableSet, scored_columns
+from subgrid.schema.variable_sets import VariableSet
 
 FEW_BLOCKS = 20
 """Fewer blocks than this make an interval weak."""
@@ -39,11 +39,14 @@ class Interval(NamedTuple):
 
 
 def statistics(variables: VariableSet, own: Sums, ruled: Sums) -> dict[str, np.ndarray]:
-    """What intervals are given for: the three figures, and each target's mean R2 over its scored, defined levels.
+    """What intervals are given for: the three figures, and by target the mean of max(R2, 0) over its compared levels.
 
-    From sums (..., column), as ``figures``; the network's own values for the targets. Arrays (...).
+    The compared levels are those of ``r2_294``; floored, as a level whose variance all but vanishes would decide the
+    mean of a draw. From sums (..., column), as ``figures``; the network's own values for the targets. Arrays (...).
     """
-    r2 = np.where(scored_columns(variables), scores.r2(own), np.nan)
+    r2 = np.full(own.m2.shape, np.nan)
+    compared = compared_columns(variables)
+    r2[..., compared] = np.maximum(scores.r2(own)[..., compared], 0.0)
     by_variable = {name: scores.defined_mean(r2[..., place]) for name, place in variables.target_slices.items()}
     return figures(variables, own, ruled) | by_variable
 

@@ -24,6 +24,13 @@ class Frame(NamedTuple):
     variables: VariableSet
     grid: Grid | None
 
+    def weights(self, column: np.ndarray) -> np.ndarray:
+        """Area of each row's column over the grid's mean area, float64 (row,); 1 where column or grid are unknown."""
+        if self.grid is None:
+            return np.ones(len(column))
+        area = self.grid.area / self.grid.area.mean()
+        return np.where(column >= 0, area[column], 1.0)
+
 
 class Rows(NamedTuple):
     """Rows of a prediction beside their truth, in physical units.
@@ -50,6 +57,13 @@ class Rows(NamedTuple):
     confidence: np.ndarray | None = None
     members: np.ndarray | None = None
 
+    def part(self, chosen: slice) -> "Rows":
+        """Some of the rows, as views."""
+        arrays = {name: item[chosen] for name, item in self._asdict().items() if item is not None}
+        if self.members is not None:
+            arrays["members"] = self.members[:, chosen]
+        return Rows(**arrays)
+
     def input(self, variables: VariableSet, name: str) -> np.ndarray:
         """An input variable, (row, 60) for a profile, (row,) for a scalar; KeyError where the set lacks it."""
         return _variable(self.inputs, variables.input_slices[name])
@@ -63,9 +77,12 @@ class Rows(NamedTuple):
 class Field(NamedTuple):
     """An array of scores with names for its axes.
 
+    A field with the name of its only axis is the coordinate of that axis, as in xarray: names (of variables, budgets,
+    ...) or numbers (edges of bins, shares, ...). Parts that share an axis give the same coordinate.
+
     Attributes:
         axes: such as ``("variable", "level")``.
-        values: float64 or int64 with as many axes; NaN where a score is not defined.
+        values: float64, int64 or (a coordinate) text with as many axes; NaN where a score is not defined.
         unit: "1" for a pure number; "" where it differs by variable.
         meaning: one line, with the formula where it is short.
     """
@@ -74,6 +91,10 @@ class Field(NamedTuple):
     values: np.ndarray
     unit: str
     meaning: str
+
+
+SOURCE = Field(("source",), np.array(["truth", "prediction"]), "", "what was measured: the truth or the prediction")
+"""The coordinate of the axis ``source`` of all parts that look at truth and prediction side by side."""
 
 
 class Part(Protocol):

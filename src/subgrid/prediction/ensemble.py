@@ -113,6 +113,8 @@ def _manifest(together: Together, weights: np.ndarray, out: Path, blend: Blend) 
         for given, stored, row in zip(together.given, together.stored, weights, strict=True)
         for member in networks(given, stored.manifest, dict(zip(names, map(float, row), strict=True)), out)
     )
+    # Members that expect errors in units of different tables cannot be averaged in that.
+    confidence = all(one.manifest.confidence and one.manifest.scale == first.scale for one in together.stored)
     return PredictionManifest(
         variable_set=first.variable_set,
         rows=first.rows,
@@ -122,7 +124,8 @@ def _manifest(together: Together, weights: np.ndarray, out: Path, blend: Blend) 
         input=first.input,
         input_digest=first.input_digest,
         rule=first.rule,
-        confidence=all(stored.manifest.confidence for stored in together.stored),
+        confidence=confidence,
+        scale=first.scale if confidence else (),
         members=members,
         blend=blend,
         program=f"subgrid {__version__}",

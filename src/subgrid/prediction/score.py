@@ -9,7 +9,7 @@ import numpy as np
 
 from subgrid.errors import SettingsError
 from subgrid.evaluation.blocks import BLOCK_DAYS
-from subgrid.evaluation.dataset import as_dataset, write_dataset
+from subgrid.evaluation.dataset import as_dataset, fields_json, write_dataset
 from subgrid.evaluation.evaluation import Evaluation, interval_json
 from subgrid.evaluation.intervals import differences
 from subgrid.evaluation.scorecard import Scorecard
@@ -84,7 +84,8 @@ def score(
         InputError: NaN or infinity (column and count).
     """
     joined = Joined(prediction, truth, settings.split, rule=settings.rule, members=True)
-    evaluation = Evaluation(joined.frame, settings.block_days)
+    scale = joined.stored.manifest.scale
+    evaluation = Evaluation(joined.frame, settings.block_days, np.array(scale) if scale else None)
     done = 0
     for rows in joined:
         evaluation.add(rows)
@@ -122,11 +123,11 @@ def refuse_other_ending(path: Path) -> None:
 
 
 def save(path: Path, scored: Scored, content: dict[str, Any]) -> None:
-    """Write all scores as NetCDF (``.nc``, see ``evaluation.dataset``) or as JSON (``.json``: ``content``)."""
+    """Write all scores as NetCDF (``.nc``, see ``evaluation.dataset``) or JSON (``.json``, ``content`` on top)."""
     refuse_other_ending(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".json":
-        write_json(path, content)
+        write_json(path, {**content, "fields": fields_json(scored.evaluation)})
     else:
         dataset = as_dataset(scored.evaluation, provenance(scored.manifest))
         write_whole(path, lambda aside: write_dataset(aside, dataset))

@@ -39,6 +39,8 @@ class PredictionManifest(BaseModel):
             of its members and weights.
         input, input_digest: the columns.
         rule, confidence: whether the rows hold them.
+        scale: of a prediction with confidence, physical units of one normalised unit of each target column, 0 where it
+            is not trained.
         members: networks whose predictions this one is the mean of; none for a network's own.
         blend: where the weights of the members come from; None for a network's own.
         shards: the record files.
@@ -57,6 +59,7 @@ class PredictionManifest(BaseModel):
     input_digest: str
     rule: bool
     confidence: bool
+    scale: tuple[float, ...] = ()
     members: tuple[Member, ...] = ()
     blend: Blend | None = None
     shards: tuple[Shard, ...] = ()

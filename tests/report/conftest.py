@@ -37,7 +37,7 @@ def made_up(seed: int, members: int = 0) -> xarray.Dataset:
     table |= {"r2": np.where(real, random.uniform(-0.4, 1, real.shape), np.nan), "rmse": np.abs(table["rmse"])}
     table |= {"truth_mean": np.where(real, 0.0, np.nan), "truth_std": np.where(real, 1.0, np.nan)}
     fields = {name: (("variable", "level"), values) for name, values in table.items()}
-    value = random.uniform(-0.5, 1, len(names))
+    value = random.uniform(0.1, 0.9, len(names))
     fields |= {
         "variable_r2": (("variable",), value),
         "variable_r2_interval": (("variable", "bound"), np.stack([value - 0.1, value + 0.1], 1)),

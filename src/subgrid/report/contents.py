@@ -55,8 +55,8 @@ def _variables(cases: Sequence[Case]) -> Section:
             Plate(
                 "r2-by-variable",
                 "R² by variable",
-                "Dots: mean R² over the levels that the competition scores and where it is defined. Bars: 95 % "
-                "interval from a bootstrap over blocks of days. A triangle at the left edge lies further to the left.",
+                "Dots: mean of max(R², 0) over the levels that r2_294 compares and where it is defined. Bars: 95 % "
+                "interval from a bootstrap over blocks of days.",
                 partial(score_figures.r2_by_variable, _labels(cases), [case.scores for case in cases]),
             )
         ]

@@ -11,6 +11,7 @@ from subgrid.errors import SettingsError
 from subgrid.evaluation.intervals import FEW_BLOCKS
 from subgrid.evaluation.places import FEW_SAMPLES
 from subgrid.evaluation.scorecard import FIGURES
+from subgrid.prediction.members import Member
 from subgrid.prediction.score import compare
 from subgrid.report.cases import Case
 from subgrid.report.figures.style import SERIES, short, title
@@ -117,6 +118,8 @@ def notes(cases: Sequence[Case]) -> list[str]:
             found.append(f"{case.label}: left out, as the truth does not vary there: {', '.join(undefined)}.")
         if case.scored.without_truth:
             found.append(f"{case.label}: {case.scored.without_truth:,} predicted rows have no truth and are left out.")
+        if case.scored.no_members:
+            found.append(f"{case.label}: not scored as a distribution: {case.scored.no_members}.")
         if case.subject.split == "training":
             found.append(f"{case.label}: scored on rows that were learnt.")
     return list(dict.fromkeys(found))
@@ -142,7 +145,7 @@ def by_variable(cases: Sequence[Case]) -> list[dict[str, Any]]:
 
 
 def _variable_rows(case: Case) -> Iterator[dict[str, Any]]:
-    """A row a variable: mean R2 with its interval, and ClimSim's scores in W/m2."""
+    """A row a variable: mean of max(R2, 0) with its interval, and ClimSim's scores in W/m2."""
     scores = case.scores
     few = "column_samples" in scores and bool((scores["column_samples"] < FEW_SAMPLES).any())
     for name in _variables(case):
@@ -191,7 +194,7 @@ def origin(case: Case) -> dict[str, Any]:
         ("predicted from", manifest.input),
         ("truth", f"{case.subject.truth} {f'({case.subject.split})' if case.subject.split else ''}".strip()),
         ("rows", f"{case.scored.rows:,}"),
-        ("members", ", ".join(manifest.members)),
+        ("members", "; ".join(_member(member) for member in manifest.members)),
         ("predicted by", manifest.program),
     ]
     if card is not None:
@@ -204,3 +207,11 @@ def origin(case: Case) -> dict[str, Any]:
         ]
     recipe = yaml.safe_dump(card["recipe"], sort_keys=False, allow_unicode=True) if card is not None else ""
     return {"label": case.label, "pairs": [(key, value) for key, value in pairs if value], "recipe": recipe}
+
+
+def _member(member: Member) -> str:
+    """A network of an ensemble with its share of the mean, of the smallest and largest where it differs by target."""
+    shares = member.weights.values()
+    low, high = min(shares), max(shares)
+    share = f"{low:.3f}" if high - low < 5e-4 else f"{low:.3f} to {high:.3f}"
+    return f"{member.run}@{member.checkpoint} ({share})"

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from subgrid.report.figures.style import GRID, MUTED, colour, key, new_figure
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def _line(axes: "Axes", points: Sequence[tuple[float, float | None]], colour_: s
 
 def _floor(axes: "Axes") -> None:
     """A wild first value must not press all others into one line: below -1 the axis goes on in logarithms."""
-    values = [float(value) for line in axes.lines for value in line.get_ydata()]
+    values = [float(value) for line in axes.lines for value in np.asarray(line.get_ydata(), dtype=float)]
     low, high = min(values, default=0.0), max(values, default=0.0)
     if low >= -1:
         return

@@ -187,8 +187,10 @@ def _density(name: str, cases: Sequence[Case]) -> "Figure":
 
 
 def _training(cases: Sequence[Case]) -> Section:
+    places = [place for place, case in enumerate(cases) if case.history]
+    labels, histories = [cases[place].label for place in places], [cases[place].history for place in places]
     plates = []
-    if any(case.history for case in cases):
+    if places:
         plates = [
             Plate(
                 "training",
@@ -196,7 +198,7 @@ def _training(cases: Sequence[Case]) -> Section:
                 "Scores on the validation rows of the recipe and mean training loss, at the end of each sub-epoch. "
                 "Where a score falls below -1, the axis goes on in logarithms. Losses of different settings cannot be "
                 "compared.",
-                partial(training.training_curves, _labels(cases), [case.history for case in cases]),
+                partial(training.training_curves, labels, histories, places),
             )
         ]
     return Section("training", "Training", "How the runs came to what they are.", tuple(plates))

@@ -113,9 +113,9 @@ def notes(cases: Sequence[Case]) -> list[str]:
         found.append("Without the cloud-water rule: r2_308 and the competition's figure are the network's own.")
     if len({case.scored.manifest.input_digest for case in cases}) > 1:
         found.append("The predictions are of different rows: their scores must not be compared.")
+    left_out = dict.fromkeys(", ".join(case.scored.card.undefined()) for case in cases)
+    found += [f"Left out, as the truth does not vary there: {names}." for names in left_out if names]
     for case in cases:
-        if undefined := case.scored.card.undefined():
-            found.append(f"{case.label}: left out, as the truth does not vary there: {', '.join(undefined)}.")
         if case.scored.without_truth:
             found.append(f"{case.label}: {case.scored.without_truth:,} predicted rows have no truth and are left out.")
         if case.scored.no_members:

@@ -43,7 +43,7 @@ def densities(name: str, unit: str, pairs: Sequence[tuple[str, np.ndarray, np.nd
     bar.set_label("values a cell")
     bar.outline.set_visible(False)
     figure.supxlabel(f"truth ({unit})", fontsize=8)
-    figure.supylabel(f"prediction ({unit})", fontsize=8)
+    figure.supylabel("prediction", fontsize=8)
     if len(pairs) > 1:
         figure.suptitle(title(name), x=0.02, ha="left", fontsize=9, fontweight="bold")
     return figure
@@ -77,5 +77,4 @@ def _density(axes: "Axes", table: np.ndarray, edges: np.ndarray, norm: Any) -> A
 
 def _remark(axes: "Axes", table: np.ndarray, size: int) -> None:
     outside = size - int(table.sum())
-    text = f"{size:,} values" + (f"\n{outside:,} outside" if outside else "")
-    axes.text(0.03, 0.97, text, transform=axes.transAxes, va="top", fontsize=7, color=MUTED)
+    axes.set_xlabel(f"{outside:,} of {size:,} outside", fontsize=7, color=MUTED)

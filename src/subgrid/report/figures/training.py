@@ -15,21 +15,24 @@ if TYPE_CHECKING:
 SCORES = ("r2_294", "r2_308", "competition")
 
 
-def training_curves(labels: Sequence[str], histories: Sequence[Sequence[Mapping[str, Any]]]) -> "Figure":
+def training_curves(
+    labels: Sequence[str], histories: Sequence[Sequence[Mapping[str, Any]]], places: Sequence[int]
+) -> "Figure":
     """Three scores on the validation rows and the loss, at the end of every sub-epoch, a line a run.
 
     Args:
         labels: of the runs.
-        histories: lines ``sub_epoch`` of their metrics; a run without any (a mean of others) has no line.
+        histories: lines ``sub_epoch`` of their metrics.
+        places: which runs of the report they are, for their colours.
     """
     figure = new_figure(4.0)
     grid = figure.subplots(2, 2, sharex=True)
     for axes, name in zip(grid.flat, SCORES, strict=False):
-        for place, lines in enumerate(histories):
+        for place, lines in zip(places, histories, strict=True):
             _line(axes, [(line["rows"], line.get(name)) for line in lines], colour(place))
         _floor(axes)
         axes.set_title(name)
-    for place, lines in enumerate(histories):
+    for place, lines in zip(places, histories, strict=True):
         _line(grid[1, 1], [(line["rows"], line.get("loss", {}).get("total")) for line in lines], colour(place))
     grid[1, 1].set_title("training loss (normalised units)")
     for axes in grid.flat:
@@ -40,7 +43,7 @@ def training_curves(labels: Sequence[str], histories: Sequence[Sequence[Mapping[
         axes.set_xlabel("rows seen")
         axes.xaxis.set_major_formatter(_short)
         axes.locator_params(axis="x", nbins=5)
-    key(figure, labels)
+    key(figure, labels, places)
     return figure
 
 

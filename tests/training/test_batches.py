@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from subgrid.model.emulator import build_emulator
-from subgrid.training.batches import prepare, space_time
+from subgrid.training.batches import Origin, prepare, space_time
 from subgrid.training.checkpoint import emulator_settings
 
 DAY = 86_400
@@ -36,7 +36,7 @@ def test_unknown_time_or_place_is_masked(data) -> None:
 def test_a_batch_is_encoded_by_the_emulators_own_encoder(data, tiny, with_place: bool) -> None:
     emulator = build_emulator(emulator_settings(tiny().model_dump(mode="json")), data.table("training"))
     batch = next(iter(data.scan("validation", 8)))
-    inputs, goal = prepare(batch, emulator, data.grid if with_place else None)
+    inputs, goal = prepare(batch, emulator, [Origin(data.grid if with_place else None)])
     assert torch.equal(inputs, emulator.encoder(torch.from_numpy(batch.inputs)))
     assert torch.equal(goal.targets, emulator.targets.normalise(torch.from_numpy(batch.targets)))
     assert not inputs.requires_grad

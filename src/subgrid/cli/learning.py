@@ -20,7 +20,9 @@ def register(app: typer.Typer) -> None:
 
 def train(
     recipe: Annotated[Path, _RECIPE],
-    data: Annotated[Path, typer.Option(help="Folder of a data set.")],
+    data: Annotated[
+        list[Path], typer.Option(help="Folder of a data set; once for each that the recipe lists, in its order.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the run; one that exists goes on.")],
     set_: Annotated[list[str] | None, _SET] = None,
     init: Annotated[str | None, typer.Option(help="Start from the weights of another run, RUN or RUN@NAME.")] = None,
@@ -33,11 +35,11 @@ def train(
     from subgrid.records.reader import Dataset
 
     settings = load_recipe(recipe, set_ or [])
-    dataset = Dataset.open(data)
+    datasets = [Dataset.open(path) for path in data]
     from subgrid.training.loop import train as train_run
 
     with terminal.TrainingDisplay() as display:
-        summary = train_run(settings, dataset, out, init, display)
+        summary = train_run(settings, datasets, out, init, display)
     print(f"{out}: {summary.rows:,} rows in {terminal.duration(summary.seconds)}, checkpoint {summary.latest}")
     if summary.scores:
         print(_figures(summary.scores))

@@ -84,7 +84,7 @@ class TrainingSettings(_Settings):
         checkpoint_minutes: time between checkpoints within a sub-epoch.
     """
 
-    data: Annotated[tuple[DataSettings, ...], Field(min_length=1, max_length=100)] = (DataSettings(),)
+    data: tuple[DataSettings, ...] = (DataSettings(),)
     rows: NonNegativeInt = 1_000_000
     epochs: NonNegativeFloat = 0.0
     sub_epochs: PositiveInt = 10
@@ -128,6 +128,8 @@ class TrainingSettings(_Settings):
     @model_validator(mode="after")
     def _names(self) -> Self:
         known = [item.name for item in self.data]
+        if not 1 <= len(known) <= 127:
+            raise SettingsError(f"training.data: expected 1 to 127 data sets, found {len(known)}")
         for key, names in (("data", known), ("validation", [item.name for item in self.validation])):
             if doubled := {name for name in names if names.count(name) > 1}:
                 raise SettingsError(f"training.{key}: the name {min(doubled)!r} stands twice; a name is one of them")

@@ -128,7 +128,7 @@ def test_rows_with_a_ratio_are_clipped_beyond_it(
     expected = np.where(clip.numpy()[:, None] > 0, clipped, y)
     assert (np.abs(expected - y) > 1).any(axis=0)[trained].mean() > 0.5
     found = transform.normalise(stored(far), clip)
-    rounding = 1e-13 * np.abs(far).max(axis=0) * scale
+    rounding = 1e-13 * np.abs(far).max(axis=0) * scale + 1e-15  # the logarithm above is of 1 + something
     assert (np.abs(found.numpy() - expected) <= 2e-7 * np.abs(expected) + rounding)[:, trained].all()
     assert (found[:, ~transform.trained] == 0).all()
     assert torch.equal(found[1::2], transform.normalise(stored(far))[1::2])

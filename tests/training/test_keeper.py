@@ -132,3 +132,12 @@ def test_a_checkpoint_on_the_list_that_came_too_late_is_made_again(keeper: Keepe
     shutil.copytree(keeper.out / "checkpoints" / "2", keeper.out / "checkpoints" / "3")
     keeper.restore("2")
     assert folder.checkpoint_names(keeper.out) == ["1", "2"]
+
+
+def test_a_list_that_comes_too_late_is_told(keeper: Keeper) -> None:
+    place = keeper.begin(None)
+    for score in (0.1, 0.2, 0.3):
+        scored(keeper, place, score)
+    later = Keeper(keeper.out, StillLearner(), keeper.card, keep=(2, 3, 5))
+    later.restore("3")
+    assert later.gone(place) == ["2"]

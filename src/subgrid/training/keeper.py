@@ -126,6 +126,10 @@ class Keeper:
         """Names of the checkpoints to keep for good at a place: those of sub-epochs that it has behind it."""
         return [str(number) for number in self.keep if number <= place.closed]
 
+    def gone(self, place: Place) -> list[str]:
+        """Names of checkpoints that were to be kept and are not there: asked for after their sub-epoch was over."""
+        return sorted(set(self._kept(place)) - set(folder.checkpoint_names(self.out)), key=int)
+
     def finish(self, place: Place, seconds: float) -> None:
         """Write the last line of the metrics, unless it stands there."""
         path = self.out / METRICS

@@ -69,6 +69,8 @@ class Run:
         self.place, differing = self.keeper.restore(latest)
         self.meter.before = self.place.seconds
         self.sums.copy_(torch.tensor(self.place.sums, dtype=self.sums.dtype))
+        if gone := self.keeper.gone(self.place):
+            self.reporter.notice(f"{self.out}: training.keep comes too late for the checkpoints {', '.join(gone)}")
         if self.complete:
             self.reporter.notice(f"{self.out}: this run is complete ({self.place.rows} rows); nothing to do")
             return

@@ -170,6 +170,15 @@ def test_other_data_are_refused_by_name_when_a_run_goes_on(data, unvalidated, hi
         train(tiny(*MIXED), [replace_validation(unvalidated, data), high], tmp_path / "run")
 
 
+def test_other_data_are_named_before_the_length_that_follows_from_them(data, unvalidated, tiny, tmp_path: Path) -> None:
+    recipe = tiny("training.rows=0", "training.epochs=0.1", "training.sub_epochs=2")
+    train(recipe, data, tmp_path / "run")
+    with pytest.raises(DatasetError, match=f"digest {data.digest}, but the given one"):
+        train(recipe, unvalidated, tmp_path / "run")
+    with pytest.raises(SettingsError, match="training.data: .*'name': 'data'.* -> .*'name': 'other'"):
+        train(tiny("training.data=[{name: other}]", "training.sub_epochs=2"), data, tmp_path / "run")
+
+
 def replace_validation(dataset: Dataset, source: Dataset) -> Dataset:
     """Any other data set; of the same kind, so that it gets as far as its digest."""
     manifest = dataset.manifest.model_copy(update={"shards": source.manifest.shards, "digest": "another"})

@@ -101,15 +101,15 @@ def _refuse_foreign(out: Path) -> None:
 
 def _refuse_other(out: Path, latest: str, recipe: RunRecipe, sources: Sources) -> None:
     card = checkpoint.read_card(folder.find_checkpoint(f"{out}@{latest}"))
-    if differing := differing_keys(card["recipe"], recipe.model_dump(mode="json")):
-        raise SettingsError(
-            f"{out} holds a run of another recipe, which cannot go on with this one; different are (there -> here): "
-            f"{'; '.join(differing)}. Use that run's recipe ({out / 'recipe.yaml'}) or another --out"
-        )
     for name, digest in sources.digests.items():
-        if (before := card["data"][name]) != digest:
+        if (before := card["data"].get(name, digest)) != digest:
             raise DatasetError(
                 f"{out} was trained on a data set ({name}) with digest {before}, but the given one, "
                 f"{sources.named(name).folder}, has {digest}; go on with the same data, or train into another --out "
                 "(with --init to start from these weights)"
             )
+    if differing := differing_keys(card["recipe"], recipe.model_dump(mode="json")):
+        raise SettingsError(
+            f"{out} holds a run of another recipe, which cannot go on with this one; different are (there -> here): "
+            f"{'; '.join(differing)}. Use that run's recipe ({out / 'recipe.yaml'}) or another --out"
+        )

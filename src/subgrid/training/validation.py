@@ -60,7 +60,7 @@ def _chosen(item: ValidationSettings, data: Dataset) -> ValidationSet:
     if left < 1:
         raise SettingsError(
             f"training.validation: {item.name!r} skips {item.skip} rows, but the split {item.split!r} of {data.folder} "
-            f"has {data.rows(item.split)}"
+            f"has {data.rows(item.split)}; lower its skip or name other sets"
         )
     return ValidationSet(item.name, data, item.split, item.skip, min(left, item.rows) if item.rows else left)
 

@@ -166,7 +166,7 @@ def test_a_mixture_is_the_written_out_orders_dealt_by_the_pattern(
             (Path(folder) / str(number)).mkdir()
             sources.append(write_shards(Path(folder) / str(number), own))
         for rank in range(case.ranks):
-            chosen = StreamSettings(batch, seed, window, shares, rank, case.ranks)
+            chosen = StreamSettings(batch, seed, window, rank, case.ranks, shares)
             with Stream(sources[0], chosen, case.start, sources[1:]) as stream:
                 for place in range(batches):
                     first = case.start + place * batch + rank * share

@@ -106,6 +106,16 @@ def test_a_run_takes_every_high_row_at_most_once_and_low_rows_once_an_epoch(data
     assert all((batch.origin == 1).sum() == 3 for batch in batches)
 
 
+def test_processes_share_every_batch(data, high, tiny) -> None:
+    recipe = tiny(*MIXED, "training.batch=12")
+    sources, found = of(recipe, data, high), []
+    for share in ((0, 1), (0, 3), (1, 3), (2, 3)):
+        with sources.stream(recipe.training, 3, 24, share) as stream:
+            found.append([list(zip(batch.origin, batch.row, strict=True)) for batch in islice(stream, 6)])
+    whole, *parts = found
+    assert [sorted(batch) for batch in whole] == [sorted(sum(pieces, [])) for pieces in zip(*parts, strict=True)]
+
+
 def interrupted(recipe, sources: list, out: Path, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Train until so many steps are made, then crash."""
     from subgrid.training.learner import Learner

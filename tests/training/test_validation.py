@@ -36,6 +36,15 @@ def test_scores_are_those_of_the_chosen_rows(data, emulator, split: str, skip: i
     assert card.headline() == pytest.approx(expected.headline(), rel=1e-4)
 
 
+@pytest.mark.parametrize("ranks", [2, 3, 20])
+def test_shares_of_the_rows_add_up_to_all(data, emulator, ranks: int) -> None:
+    chosen = ValidationSet("v", data, "validation", 9, 50)
+    cards = [validate(emulator, chosen, 8, share=(rank, ranks)) for rank in range(ranks)]
+    whole = validate(emulator, chosen, 8)
+    assert sum(card.rows for card in cards) == 50
+    assert sum(cards[1:], cards[0]).headline() == pytest.approx(whole.headline(), rel=1e-9)
+
+
 def sets_of(recipe, *data) -> list[tuple]:
     found = validation_sets(recipe.training, Sources.of(recipe.training, data))
     return [(item.name, item.data, item.split, item.skip, item.rows) for item in found]

@@ -64,16 +64,16 @@ class StreamSettings:
         batch: rows of a global batch.
         seed: of the order; source i of a mixture has the order of seed + i.
         window: shards whose rows are shuffled together.
-        shares: rows of each source in one period of a mixture, the first source's first; (2, 1): 0, 0, 1.
         rank, ranks: which share of every batch this process takes.
+        shares: rows of each source in one period of a mixture, the first source's first; (2, 1): 0, 0, 1.
     """
 
     batch: int
     seed: int = 0
     window: int = 16
-    shares: tuple[int, ...] = (1,)
     rank: int = 0
     ranks: int = 1
+    shares: tuple[int, ...] = (1,)
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.window < 1 or not 0 <= self.rank < self.ranks or self.batch % self.ranks:

@@ -116,9 +116,9 @@ class Sources:
                 )
         return recipe
 
-    def stream(self, training: TrainingSettings, seed: int, start: int) -> Stream:
-        """The mixed training rows from a place of the run on."""
-        settings = StreamSettings(batch=training.batch, seed=seed, window=training.window, shares=self.pattern.shares)
+    def stream(self, training: TrainingSettings, seed: int, start: int, share: tuple[int, int] = (0, 1)) -> Stream:
+        """The mixed training rows from a place of the run on; of every batch the ``share`` (rank, ranks)."""
+        settings = StreamSettings(training.batch, seed, training.window, *share, self.pattern.shares)
         return self.first.stream(SPLIT, settings, start=start, beside=self.datasets[1:])
 
     def origins(self, space_time: bool) -> tuple[Origin, ...]:

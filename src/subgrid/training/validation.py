@@ -66,26 +66,27 @@ def _chosen(item: ValidationSettings, data: Dataset) -> ValidationSet:
 
 
 def validate(
-    emulator: Emulator, chosen: ValidationSet, batch: int, stop: Callable[[], bool] = lambda: False
+    emulator: Emulator,
+    chosen: ValidationSet,
+    batch: int,
+    stop: Callable[[], bool] = lambda: False,
+    share: tuple[int, int] = (0, 1),
 ) -> Scorecard | None:
     """Score a set of rows; None when asked to stop on the way.
 
     The emulator must be in evaluation mode. The cloud-water rule goes into the scorecard beside the network's own
-    values.
+    values. With a ``share`` of (rank, ranks), every ranks-th batch is scored: the cards of all ranks add up.
     """
-    variables = chosen.data.variables
-    card, passed, seen = Scorecard.zero(variables), 0, 0
-    for found in chosen.data.scan(chosen.split, batch):
+    variables, end = chosen.data.variables, chosen.skip + chosen.rows
+    card, passed = Scorecard.zero(variables), 0
+    for place, found in enumerate(chosen.data.scan(chosen.split, batch)):
         if stop():
             return None
-        first = min(max(chosen.skip - passed, 0), len(found.row))
-        here = slice(first, first + chosen.rows - seen)
+        here = slice(max(chosen.skip - passed, 0), max(min(end - passed, len(found.row)), 0))
+        if here.start < here.stop and place % share[1] == share[0]:
+            card = card.update(*_scored(emulator, found, here, variables))
         passed += len(found.row)
-        if not len(found.row[here]):
-            continue
-        card = card.update(*_scored(emulator, found, here, variables))
-        seen += len(found.row[here])
-        if seen == chosen.rows:
+        if passed >= end:
             break
     return card
 

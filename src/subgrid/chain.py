@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from subgrid.errors import DatasetError
+from subgrid.errors import DatasetError, SettingsError
 from subgrid.evaluation.evaluation import Evaluation
 from subgrid.evaluation.scorecard import Scorecard
 from subgrid.prediction.columns import DatasetColumns
@@ -71,6 +71,11 @@ def run(recipe: Recipe, watcher: Watcher) -> Outcome:
     """Carry a recipe through; raises what the stages raise."""
     out = Path(recipe.out)
     _refuse_foreign(out)
+    if len(recipe.training.data) > 1:
+        raise SettingsError(
+            f"training.data lists {len(recipe.training.data)} data sets, and subgrid run makes one; build each, then: "
+            "subgrid train RECIPE --data FIRST --data SECOND --out RUN"
+        )
     source = _source(recipe, out, watcher)
     dataset = _dataset(recipe, source, out / "data", watcher)
     train(recipe, dataset, out / "run", reporter=watcher.reporter)

@@ -148,3 +148,43 @@ def test_a_network_that_learnt_nothing_fails_the_run(
     assert "is not clearly above climatology's" in answer.err and "training.rows" in answer.err
     assert str(tmp_path / "out" / "score.json") in answer.out
     assert json.loads((tmp_path / "out" / "score.json").read_text())["split"] == "validation"
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(subgrid, work: Path, tmp_path: Path) -> None:
+    command = ("train", work / "recipe.yaml", "--data", work / "data", "--dry-run")
+    text = subgrid(*command, "--out", tmp_path / "run").out
+    for part in ("squeezeformer", "96 rows = 0.25 epochs of 384 rows", "12 of 8 rows in 2 sub-epochs", "96 of 384",
+                 "24 validation rows", "0.01 at most", "latest, best", "activations"):  # fmt: skip
+        assert part in text
+    found = subgrid(*command, "--json", "--set", "training.keep=[1]").data
+    assert (found["rows"], found["kept"], found["data"][0]["taken"]) == (96, [1], 96)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_needs_a_folder_and_as_many_data_sets_as_the_recipe_lists(subgrid, refused, work: Path) -> None:
+    answer = subgrid("train", work / "recipe.yaml", "--data", work / "data")
+    assert answer.code == 2 and "--out" in answer.err
+    twice = ("train", work / "recipe.yaml", "--data", work / "data", "--data", work / "data", "--dry-run")
+    assert "training.data lists 1 data set(s) (data), found 2" in refused(*twice)
+
+
+def test_two_data_sets_through_the_command_line(subgrid, work: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "mixed.yaml"
+    recipe.write_text(
+        f"base: {work / 'recipe.yaml'}\n"
+        "training: {data: [{name: low, share: 2}, {name: high, once: true, clip: 1.1}], keep: [1],\n"
+        "           validation: [{name: a, rows: 20}, {name: b, data: high, skip: 20, rows: 20}], validation_rows: 0}\n"
+    )
+    command = ("train", recipe, "--data", work / "data", "--data", work / "data", "--out", tmp_path / "run")
+    answer = subgrid(*command)
+    assert answer.code == 0 and "96 rows" in answer.out
+    assert subgrid("predict", f"{tmp_path / 'run'}@1", work / "data", tmp_path / "prediction").code == 0
+    assert "this run is complete" in subgrid(*command).err
+
+
+def test_a_recipe_of_two_data_sets_is_no_chain(refused, work: Path, tmp_path: Path) -> None:
+    settings = ("--set", "training.data=[{name: a}, {name: b}]", "--set", f"out={tmp_path / 'out'}")
+    assert "training.data lists 2 data sets, and subgrid run makes one" in refused(
+        "run", work / "recipe.yaml", *settings
+    )
+    assert not (tmp_path / "out").exists()

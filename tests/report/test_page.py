@@ -83,7 +83,7 @@ def test_figures_carry_their_choices_and_files(text: str) -> None:
         (12.345, "12.3"),
         (-58084.2, "-58084"),
         (1.234e-7, "1.23e-07"),
-        (-3.1e12, "-3.1e+12"),
+        (-3.1e12, "-3.10e+12"),
     ],
 )
 def test_numbers(value: float | None, expected: str) -> None:

@@ -2,7 +2,7 @@
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,10 +20,14 @@ def register(app: typer.Typer) -> None:
 
 def train(
     recipe: Annotated[Path, _RECIPE],
-    data: Annotated[Path, typer.Option(help="Folder of a data set.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run; one that exists goes on.")],
+    data: Annotated[
+        list[Path], typer.Option(help="Folder of a data set; once for each that the recipe lists, in its order.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; one that exists goes on.")] = None,
     set_: Annotated[list[str] | None, _SET] = None,
     init: Annotated[str | None, typer.Option(help="Start from the weights of another run, RUN or RUN@NAME.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="With --dry-run: one JSON object on standard output.")] = False,
 ) -> None:
     """Train a network on a data set. The same command again goes on where it was stopped.
 
@@ -32,15 +36,67 @@ def train(
     from subgrid.recipe import load_recipe
     from subgrid.records.reader import Dataset
 
+    if out is None and not dry_run:
+        raise typer.BadParameter("a run needs a folder (or --dry-run)", param_hint="--out")
     settings = load_recipe(recipe, set_ or [])
-    dataset = Dataset.open(data)
+    datasets = [Dataset.open(path) for path in data]
+    if dry_run:
+        _planned(settings, datasets, json)
+    if out is None or dry_run:
+        return
     from subgrid.training.loop import train as train_run
 
     with terminal.TrainingDisplay() as display:
-        summary = train_run(settings, dataset, out, init, display)
+        summary = train_run(settings, datasets, out, init, display)
     print(f"{out}: {summary.rows:,} rows in {terminal.duration(summary.seconds)}, checkpoint {summary.latest}")
     if summary.scores:
         print(score_text.figures(summary.scores))
+
+
+def _planned(settings: Any, datasets: list[Any], json: bool) -> None:
+    """Print the plan of a run."""
+    from subgrid.training.plan import plan
+    from subgrid.training.sources import Sources
+
+    found = plan(settings, Sources.of(settings.training, datasets))
+    if json:
+        terminal.as_json(found)
+    else:
+        print(_plan_text(found))
+
+
+def _plan_text(found: dict[str, Any]) -> str:
+    course, memory = found["schedule"], found["memory"]
+    lines = [
+        ("network", f"{found['model']}, {found['parameters']:,} parameters"),
+        (
+            "length",
+            f"{found['rows']:,} rows = {found['epochs']:.4g} epochs of {found['rows_per_epoch']:,} rows "
+            f"({found['steps_per_epoch']:,.1f} steps)",
+        ),
+        ("steps", f"{found['steps']:,} of {found['batch']:,} rows in {course['sub_epochs']} sub-epochs"),
+    ]
+    for item in found["data"]:
+        text = f"{item['taken']:,} of {item['rows']:,} training rows, {item['passes']:.3g} times, from {item['path']}"
+        text += ", never repeated" if item["once"] else ""
+        text += f", targets clipped at {item['clip']:g} x min and max" if item["clip"] else ""
+        lines.append((f"data {item['name']}", text))
+    for item in found["validation"]:
+        skipped = f" after {item['skip']:,}" if item["skip"] else ""
+        lines.append((f"scored {item['name']}", f"{item['rows']:,} {item['split']} rows{skipped} of {item['path']}"))
+    rate, read = course["learning_rate"], found["bytes_read"]
+    parts = ", ".join(f"{name} {terminal.size(size)}" for name, size in memory.items() if name != "total" and size)
+    lines += [
+        ("read", f"{terminal.size(read['training'])}, and {terminal.size(read['validation'])} to be scored"),
+        (
+            "learning rate",
+            f"{rate['start']:.3g} at the start, {rate['peak']:.3g} at most, {rate['end']:.3g} at the end "
+            f"(a value a {course['name'].replace('_', '-')}), weight decay {course['decay_ratio']:g} x as much",
+        ),
+        ("checkpoints", ", ".join(["latest", "best", *map(str, found["kept"])])),
+        ("memory", f"about {terminal.size(memory['total'])} beside the program: {parts}"),
+    ]
+    return "\n".join(f"{name:20} {text}" for name, text in lines)
 
 
 def predict(

@@ -75,7 +75,7 @@ def number(value: float | None, digits: int = 3) -> str:
         return "–"
     size = abs(value)
     if size >= 1e5 or 0 < size < 1e-3:
-        return f"{value:.{digits}g}"
+        return f"{value:.{digits - 1}e}"
     return f"{value:.{digits if size < 10 else 1 if size < 1000 else 0}f}"
 
 

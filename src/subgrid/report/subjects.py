@@ -1,10 +1,11 @@
 """What a report is asked about: folders of runs and predictions -> predictions with their truth, names and origins."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from subgrid.errors import DatasetError, SettingsError
 from subgrid.prediction.columns import DatasetColumns, open_columns
@@ -141,7 +142,7 @@ def _of_run(path: str, truth: str | None, aside: Path, progress: Progress) -> Su
     place = find_checkpoint(path)
     card = checkpoint.read_card(place)
     run = place.parent.parent
-    data = truth or _data_of(run, card["data_digest"])
+    data = truth or _data_of(run, _first_digest(card))
     split = "validation" if (Path(data) / DATASET).exists() else None
     columns = open_columns(data, variable_set(card["variables"]), split)
     beside = run.parent / "prediction"
@@ -153,6 +154,11 @@ def _of_run(path: str, truth: str | None, aside: Path, progress: Progress) -> Su
     with progress(f"predict {run}", "columns") as report:
         predict(emulator, info, columns, aside, progress=report)
     return Subject("", aside, data, split, run)
+
+
+def _first_digest(card: Mapping[str, Any]) -> str:
+    """Digest of the data set that the run's statistics and validation rows are of."""
+    return str(card["data"][card["recipe"]["training"]["data"][0]["name"]])
 
 
 def _data_of(run: Path, digest: str) -> str:

@@ -18,7 +18,7 @@ from subgrid.errors import DatasetError, SettingsError
 
 POINTERS = ("latest", "best")
 DATA = "data"
-"""A file with the path of the data set that the run was started with: a note for later commands, in no digest."""
+"""A file with the path of the run's first data set, a note for later commands; it is part of no digest."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _ASIDE = ".writing-"

@@ -1,7 +1,7 @@
 """Keeping a run: its place, its checkpoints, and how one segment takes over from the one before."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,8 @@ class Place:
         seconds: wall time of the run so far.
         latest, best: names of checkpoints, empty before the first.
         best_score: what made it the best, None where nothing was scored.
-        scores: of the last validation.
+        scores: of the last validation on its first set, None where nothing is scored.
+        validation: of the last validation, by the names of its sets.
     """
 
     rows: int = 0
@@ -42,6 +43,7 @@ class Place:
     best: str = ""
     best_score: float | None = None
     scores: dict[str, float | None] | None = None
+    validation: dict[str, dict[str, float | None]] = field(default_factory=dict)
 
 
 class Keeper:
@@ -51,9 +53,11 @@ class Keeper:
         out: the run's folder, locked by the caller.
         learner: the emulator in training.
         card: what every checkpoint.json of this segment says: recipe, statistics, grid, conditions and so on.
+        keep: sub-epochs whose checkpoints stay for good, besides the latest and the best.
     """
 
-    def __init__(self, out: Path, learner: Learner, card: Mapping[str, Any]) -> None:
+    def __init__(self, out: Path, learner: Learner, card: Mapping[str, Any], keep: Sequence[int] = ()) -> None:
+        self.keep = keep
         self.out, self.learner, self.card = out, learner, {**card, "versions": _versions(), "init": None}
 
     def begin(self, init: str | None) -> Place:
@@ -80,7 +84,7 @@ class Keeper:
         self.learner.restore(checkpoint.read_weights(path), checkpoint.read_training_tensors(path), str(path))
         place = Place(**{item.name: state[item.name] for item in fields(Place)})
         folder.write_pointer(self.out, "best", place.best)
-        folder.keep_only(self.out, {name, place.best})
+        folder.keep_only(self.out, {name, place.best, *self._kept(place)})
         metrics.cut(self.out / METRICS, place.closed, finished=True)
         self.card["init"] = card["init"]
         before, now = card["conditions"], self.card["conditions"]
@@ -98,18 +102,33 @@ class Keeper:
                 f"{checkpoint.standing(self.out)}. Lower training.learning_rate or set training.clip in a new --out"
             )
         name = str(place.closed) if closing else f"rows-{place.rows}"
-        scores = place.scores if closing else None
+        scores, sets = (place.scores, place.validation) if closing else (None, {})
         score = scores.get(BEST_BY) if scores else None
         if place.best_score is None or (score is not None and score > place.best_score):
             place.best, place.best_score = name, score
         place.latest = name
         snapshot = checkpoint.Snapshot(
             weights=self.learner.weights(),
-            card={"name": name, "rows": place.rows, "sub_epoch": place.closed, "scores": scores, **self.card},
+            card={
+                "name": name,
+                "rows": place.rows,
+                "sub_epoch": place.closed,
+                "scores": scores,
+                "validation": sets,
+                **self.card,
+            },
             tensors=self.learner.training_tensors(),
             state={**asdict(place), "generators": {"rule": "the draws of a step follow from (seed, step)"}},
         )
-        checkpoint.commit(self.out, name, place.best, snapshot)
+        checkpoint.commit(self.out, name, place.best, snapshot, self._kept(place))
+
+    def _kept(self, place: Place) -> list[str]:
+        """Names of the checkpoints to keep for good at a place: those of sub-epochs that it has behind it."""
+        return [str(number) for number in self.keep if number <= place.closed]
+
+    def gone(self, place: Place) -> list[str]:
+        """Names of checkpoints that were to be kept and are not there: asked for after their sub-epoch was over."""
+        return sorted(set(self._kept(place)) - set(folder.checkpoint_names(self.out)), key=int)
 
     def finish(self, place: Place, seconds: float) -> None:
         """Write the last line of the metrics, unless it stands there."""

@@ -8,7 +8,6 @@ from typing import Literal, NoReturn
 import torch
 
 from subgrid.errors import SubgridError
-from subgrid.records.reader import Dataset, StreamSettings
 from subgrid.training import checkpoint, machine, metrics
 from subgrid.training.batches import prepare
 from subgrid.training.interruption import Interruption, interruption
@@ -18,7 +17,8 @@ from subgrid.training.losses import PARTS
 from subgrid.training.progress import Meter, Progress, Reporter
 from subgrid.training.schedule import Schedule
 from subgrid.training.settings import RunRecipe
-from subgrid.training.validation import validate, validation_rows
+from subgrid.training.sources import Sources
+from subgrid.training.validation import validate, validation_sets
 
 _REPORT_SECONDS = 0.5
 
@@ -27,29 +27,31 @@ class Run:
     """A run on one device; ``start`` it, then let it ``go``.
 
     Args:
-        recipe: resolved.
-        data: open data set.
+        recipe: resolved, its length in rows.
+        sources: open data sets.
         out: the run's folder, locked by the caller.
         reporter: who is told.
     """
 
-    def __init__(self, recipe: RunRecipe, data: Dataset, out: Path, reporter: Reporter) -> None:
-        self.settings, self.seed, self.data, self.out, self.reporter = recipe.training, recipe.seed, data, out, reporter
+    def __init__(self, recipe: RunRecipe, sources: Sources, out: Path, reporter: Reporter) -> None:
+        self.settings, self.seed, self.sources = recipe.training, recipe.seed, sources
+        self.out, self.reporter = out, reporter
         self.schedule, self.place, self.meter = Schedule(recipe.training), Place(), Meter()
         self.fabric = machine.open_device(recipe.training)
-        plain, table = recipe.model_dump(mode="json"), data.table("training")
+        plain, table = recipe.model_dump(mode="json"), sources.table
         self.learner = Learner(checkpoint.emulator_settings(plain), recipe.training, table, self.fabric, recipe.seed)
-        self.validation_rows = validation_rows(data, recipe.training.validation_rows)
+        self.validation = validation_sets(recipe.training, sources)
         card = {
             "recipe": plain,
-            "data_digest": data.digest,
+            "data_digest": sources.digest,
+            "data": sources.digests,
             "variables": table.variables.name,
             "statistics": table.to_json(),
-            "grid": checkpoint.grid_to_json(data.grid),
+            "grid": checkpoint.grid_to_json(sources.first.grid),
             "parameters": self.learner.parameters,
             "conditions": machine.conditions(recipe.training, self.fabric),
         }
-        self.keeper = Keeper(out, self.learner, card)
+        self.keeper = Keeper(out, self.learner, card, recipe.training.keep)
         wide = torch.float32 if self.fabric.device.type == "mps" else torch.float64
         self.sums = torch.zeros(len(PARTS), dtype=wide, device=self.fabric.device)
         self.saved, self.reported = time.monotonic(), 0.0
@@ -67,6 +69,8 @@ class Run:
         self.place, differing = self.keeper.restore(latest)
         self.meter.before = self.place.seconds
         self.sums.copy_(torch.tensor(self.place.sums, dtype=self.sums.dtype))
+        if gone := self.keeper.gone(self.place):
+            self.reporter.notice(f"{self.out}: training.keep comes too late for the checkpoints {', '.join(gone)}")
         if self.complete:
             self.reporter.notice(f"{self.out}: this run is complete ({self.place.rows} rows); nothing to do")
             return
@@ -84,11 +88,10 @@ class Run:
 
     def _learn(self, wish: Interruption) -> None:
         settings, learner = self.settings, self.learner
-        grid = self.data.grid if settings.space_time else None
-        order = StreamSettings(batch=settings.batch, seed=self.seed, window=settings.window)
-        with self.data.stream("training", order, start=self.place.rows) as stream:
+        origins = self.sources.origins(settings.space_time)
+        with self.sources.stream(settings, self.seed, self.place.rows) as stream:
             while not self.complete:
-                prepared = prepare(next(stream), learner.emulator, grid)
+                prepared = prepare(next(stream), learner.emulator, origins)
                 self.sums += learner.step(prepared, self.place.rows // settings.batch)
                 self.place.rows += settings.batch
                 self.meter.count(settings.batch)
@@ -139,15 +142,17 @@ class Run:
         self._report("validation")
         rate = self.meter.lap()
         with self.meter.aside(validation=True):
-            scores = self._validate(wish)
-        place.closed, place.scores = place.closed + 1, scores
+            found = self._validate(wish)
+        place.closed, place.validation = place.closed + 1, found
+        place.scores = next(iter(found.values()), None)
         line = {
             "event": "sub_epoch",
             "sub_epoch": place.closed,
             "rows": place.rows,
             "learning_rate": self.schedule.learning_rate(place.rows // self.settings.batch - 1),
             "loss": {name: value / steps for name, value in zip(PARTS, self.sums.tolist(), strict=True)},
-            **(scores or {}),
+            **(place.scores or {}),
+            "validation": found,
             "seconds": round(self.meter.seconds, 3),
             "columns_per_second": round(rate, 1),
         }
@@ -156,15 +161,17 @@ class Run:
         self._save(closing=True)
         self._report("training")
 
-    def _validate(self, wish: Interruption) -> dict[str, float | None] | None:
-        if not self.validation_rows:
-            return None
+    def _validate(self, wish: Interruption) -> dict[str, dict[str, float | None]]:
+        """The three figures of each validation set by its name, in their order."""
+        found = {}
         with self.learner.predicting():
-            batch = self.settings.validation_batch
-            card = validate(self.learner.emulator, self.data, self.validation_rows, batch, lambda: bool(wish))
-        if card is None:
-            self._stop(wish)
-        return card.headline()
+            for chosen in self.validation:
+                batch = self.settings.validation_batch
+                card = validate(self.learner.emulator, chosen, batch, lambda: bool(wish))
+                if card is None:
+                    self._stop(wish)
+                found[chosen.name] = card.headline()
+        return found
 
     def _stop(self, wish: Interruption) -> NoReturn:
         place = self.place

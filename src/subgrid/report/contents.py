@@ -114,7 +114,7 @@ def _maps(cases: Sequence[Case]) -> Section:
             f"map-{slug(name)}",
             f"Map: {title(name)} ({name})",
             "R² and bias over time at each column of the model's own grid, on an equal-area map; a column fills the "
-            f"cell of points nearest to it. {_range(samples)} samples a column.{few} "
+            f"cell of points nearest to it. Hatched: not defined. Samples in time of a column: {_range(samples)}.{few} "
             + ("R² is the mean, the bias the sum over levels." if TABLE[name].levels > 1 else ""),
             partial(_map, name, shown, grid),
             variable=name,
@@ -155,7 +155,8 @@ def _densities(cases: Sequence[Case]) -> Section:
         Plate(
             f"density-{slug(name)}",
             f"Truth and prediction: {title(name)} ({name})",
-            "How many values of the sampled rows fall on each pair of truth and prediction; dashed: equal."
+            "How many values of the sampled rows fall on each pair of truth and prediction; dashed: equal. The "
+            "frame leaves out extremes; how many values lie outside is said below it."
             + (" All levels together, each in standard deviations of its truth." if TABLE[name].levels > 1 else ""),
             partial(_density, name, cases),
             variable=name,

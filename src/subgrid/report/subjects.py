@@ -131,9 +131,11 @@ def _split(manifest: PredictionManifest, truth: str) -> str | None:
 
 def _origin(folder: Path, manifest: PredictionManifest) -> Path | None:
     """The run, if it still holds the very checkpoint that predicted."""
+    if Path(manifest.checkpoint).name != manifest.checkpoint or not manifest.checkpoint:
+        return None  # an ensemble; and no name leads out of the folder
     for run in (Path(manifest.run), folder.parent / "run"):
         place = run / "checkpoints" / manifest.checkpoint
-        if manifest.checkpoint and place.is_dir() and checkpoint.identity(place) == manifest.checkpoint_digest:
+        if place.is_dir() and checkpoint.identity(place) == manifest.checkpoint_digest:
             return run
     return None
 
@@ -157,8 +159,8 @@ def _of_run(path: str, truth: str | None, aside: Path, progress: Progress) -> Su
 
 
 def _first_digest(card: Mapping[str, Any]) -> str:
-    """Digest of the data set that the run's statistics and validation rows are of."""
-    return str(card["data"][card["recipe"]["training"]["data"][0]["name"]])
+    """Digest of the data set that the run's statistics and validation rows are of: the first one in its recipe."""
+    return str(next(iter(card["data"].values())))
 
 
 def _data_of(run: Path, digest: str) -> str:

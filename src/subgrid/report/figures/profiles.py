@@ -53,7 +53,7 @@ def _axes(right: "Axes", middle: "Axes", left: "Axes", unit: str) -> None:
     for axes in (right, middle, left):
         axes.grid(axis="both", color=GRID, zorder=0)
         axes.set_axisbelow(True)
-        axes.locator_params(axis="x", nbins=4)
+        axes.locator_params(axis="x", nbins=3 if axes is middle else 4)
 
 
 def _below_zero(axes: "Axes", r2: np.ndarray, levels: np.ndarray, colour_: str) -> None:

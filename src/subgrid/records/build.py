@@ -201,16 +201,17 @@ def _finished(source: Location, out: Path) -> Manifest:
 def _finish(prepared: Prepared, out: Path) -> Manifest:
     """Fold the moments in the order of groups, write statistics and, last, the manifest."""
     blueprint = prepared.blueprint
-    reports = [read_report(out, group, blueprint.digest) for group in blueprint.groups]
+    reports, tables = [], {split: Table.zero(blueprint.variables) for split in SPLITS}
+    for group in blueprint.groups:
+        report = read_report(out, group, blueprint.digest)
+        for split in report.moments:
+            tables[split] += report.table(split, blueprint.variables)
+        reports.append(report.model_copy(update={"moments": {}}))  # moments of thousands of groups fill the memory
     manifest = make_manifest(blueprint, reports, prepared.source.url, _licence(prepared.source))
     if not manifest.rows("training"):
         raise InputError(f"{prepared.source.url}: every training step was dropped; there is nothing to train on")
-    tables = {}
-    for split in SPLITS:
-        if manifest.rows(split):
-            tables[split] = sum((one.table(split, blueprint.variables) for one in reports),
-                                Table.zero(blueprint.variables))  # fmt: skip
-    write_whole(out / STATISTICS_FILE, lambda aside: write_tables(aside, tables, {"dataset": manifest.digest}))
+    kept = {split: table for split, table in tables.items() if manifest.rows(split)}
+    write_whole(out / STATISTICS_FILE, lambda aside: write_tables(aside, kept, {"dataset": manifest.digest}))
     write_json(out / MANIFEST, manifest.model_dump())
     return manifest
 

@@ -39,7 +39,7 @@ def page(work: Path, tmp_path_factory: pytest.TempPathFactory, silent: Progress)
     def few(cases) -> list[Section]:  # noqa: ANN001
         return [
             Section(
-                one.id, one.title, one.intro, tuple(x for x in one.plates if x.variable in VARIABLES)[:3], one.tables
+                one.id, one.title, one.intro, tuple(x for x in one.plates if x.variable in VARIABLES)[:2], one.tables
             )
             for one in whole(cases)
         ]

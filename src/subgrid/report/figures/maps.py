@@ -53,7 +53,8 @@ def _map(axes: "Axes", values: np.ndarray, raster: Raster, land: np.ndarray | No
     axes.set_aspect("equal")
     x, y = outline()
     undefined = np.isnan(values[raster.column >= 0]).any()
-    axes.fill(x, y, facecolor="none", edgecolor=MUTED, linewidth=0.5, hatch="//////" if undefined else None)
+    axes.fill(x, y, facecolor="none", edgecolor=MUTED, linewidth=0, zorder=-1, hatch="//////" if undefined else None)
+    axes.plot(x, y, color=MUTED, linewidth=0.5)
     image = axes.imshow(values, extent=raster.extent, interpolation="nearest", **look)
     image.set_clip_path(axes.patches[0])
     if land is not None:

@@ -31,7 +31,7 @@ def level_scores(name: str, labels: Sequence[str], scores: "Sequence[Dataset]") 
         table = one.sel(variable=name)
         drawn = {"color": colour(place), "zorder": 3}
         right.plot(np.where(table["r2"] < 0, np.nan, table["r2"]), levels, **drawn)
-        _below_zero(right, table["r2"].values, levels, colour(place))
+        _below_zero(right, table["r2"].values, levels, place)
         middle.plot(table["bias"] * factor, levels, **drawn)
         left.plot(table["rmse"] * factor, levels, **drawn)
     left.plot(scores[0]["truth_std"].sel(variable=name) * factor, levels, color=MUTED, linestyle=(0, (3, 2)), zorder=2)
@@ -56,9 +56,8 @@ def _axes(right: "Axes", middle: "Axes", left: "Axes", unit: str) -> None:
         axes.locator_params(axis="x", nbins=3 if axes is middle else 4)
 
 
-def _below_zero(axes: "Axes", r2: np.ndarray, levels: np.ndarray, colour_: str) -> None:
-    """Levels whose R2 is below 0 stand as crosses on the left edge: how far below says nothing more."""
+def _below_zero(axes: "Axes", r2: np.ndarray, levels: np.ndarray, place: int) -> None:
+    """Levels whose R2 is below 0 stand as crosses near the left edge, the runs side by side: how far says no more."""
     below = np.flatnonzero(np.nan_to_num(r2, nan=1.0) < 0)
-    axes.plot(
-        np.zeros(below.size), levels[below], linestyle="none", marker="x", markersize=3.2, color=colour_, zorder=4
-    )
+    edge = np.full(below.size, 0.04 * place)
+    axes.plot(edge, levels[below], linestyle="none", marker="x", markersize=3.2, color=colour(place), zorder=4)

@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from subgrid import __version__
-from subgrid.cli import data, learning
+from subgrid.cli import data, kaggle, learning
 from subgrid.errors import SubgridError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 data.register(app)
 learning.register(app)
+kaggle.register(app)
 
 
 def _version(asked: bool) -> None:

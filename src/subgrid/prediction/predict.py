@@ -57,6 +57,7 @@ def predict(
         checkpoint_digest=info.digest,
         input=columns.label,
         input_digest=columns.digest,
+        ids=columns.ids,
         rule=rule,
         confidence=bool(info.card["recipe"]["training"]["confidence"]),
         program=f"subgrid {__version__}",

@@ -36,6 +36,7 @@ class PredictionManifest(BaseModel):
         rows: how many.
         run, checkpoint, checkpoint_digest: the emulator.
         input, input_digest: the columns.
+        ids: what the ids of Kaggle's rows start with (``test_``); empty for rows that have none.
         rule, confidence: whether the rows hold them.
         members: predictions that this one is the mean of; none for a network's own.
         shards: the record files.
@@ -52,6 +53,7 @@ class PredictionManifest(BaseModel):
     checkpoint_digest: str
     input: str
     input_digest: str
+    ids: str = ""
     rule: bool
     confidence: bool
     members: tuple[str, ...] = ()

@@ -24,9 +24,7 @@ def submit(
     no_rule: Annotated[bool, typer.Option("--no-rule", help="Leave out the cloud-water rule.")] = False,
     mean_where_negative: Annotated[
         Path | None,
-        typer.Option(
-            metavar="SCORES", help="A score.json: columns whose R2 there is below 0 become the training mean."
-        ),
+        typer.Option(metavar="SCORES", help="A score.json: where R2 there is below 0, submit the training mean."),
     ] = None,
     run: Annotated[str | None, typer.Option(help="Whose training means. Default: the run that predicted.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT even if it is no submission.")] = False,

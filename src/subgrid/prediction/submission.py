@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from subgrid.errors import DatasetError, InputError, SettingsError
-from subgrid.evaluation.scorecard import ruled_columns
+from subgrid.evaluation.scorecard import competition_columns, ruled_columns
 from subgrid.prediction.columns import contains
 from subgrid.prediction.store import StoredPrediction
 from subgrid.prediction.table_writer import Add, check_table_name, table_writer
@@ -149,6 +149,11 @@ class _Job:
 
 def _check(prediction: StoredPrediction, sample: KaggleTable, corrections: Corrections) -> None:
     manifest, names = prediction.manifest, prediction.variables.target_columns
+    if competition_columns(prediction.variables) is None:
+        raise DatasetError(
+            f"{prediction.folder}: expected all targets of the competition, found those of the variable set "
+            f"{prediction.variables.name!r}"
+        )
     sample.expect(names, names)
     if corrections.rule and not manifest.rule:
         raise DatasetError(f"{prediction.folder}: holds no values of the cloud-water rule; leave it out with --no-rule")

@@ -90,10 +90,9 @@ class CsvTable:
             yield table
 
     def _blocks(self) -> Iterator[bytes]:
-        rest, skip = b"", self._body
-        for data in _raw_blocks(self.location, None):
-            data = rest + data[skip:]
-            skip = 0
+        rest = b""
+        for data in _raw_blocks(self.location, start=self._body):
+            data = rest + data
             cut = data.rfind(b"\n") + 1
             rest = data[cut:]
             if len(rest) > _LONGEST_LINE:
@@ -238,11 +237,10 @@ def _opened(location: Location) -> Any:
         raise InputError(f"{location.url}: expected a table, found a folder") from error
 
 
-def _raw_blocks(location: Location, progress: Progress | None) -> Iterator[bytes]:
+def _raw_blocks(location: Location, progress: Progress | None = None, start: int = 0) -> Iterator[bytes]:
     with _opened(location) as file:
         size = file.seek(0, 2)
-        file.seek(0)
-        done = 0
+        done = file.seek(start)
         while data := file.read(BLOCK):
             yield data
             done += len(data)

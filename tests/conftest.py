@@ -105,7 +105,8 @@ def kaggle(synthetic_source: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
     names, location = variable_set("kaggle"), Location(str(synthetic_source))
     reader = StepReader(location, names)
-    steps = [reader.read(step) for step in list_steps(location)[-10:] if step.mlo is not None]
+    complete = [step for step in list_steps(location) if step.mlo is not None]
+    steps = [reader.read(step) for step in complete[-10:]]
     draw = np.random.default_rng(5)
     inputs, targets = (
         np.concatenate(part, axis=1).T for part in zip(*((s.inputs, s.targets) for s in steps), strict=True)

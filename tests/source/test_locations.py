@@ -93,3 +93,10 @@ def test_a_missing_library_names_its_extra(
 def test_an_unknown_scheme_is_refused() -> None:
     with pytest.raises(InputError, match="nosuch://x: not a location that fsspec knows"):
         Location("nosuch://x").names()
+
+
+def test_a_location_that_is_a_file_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"some bytes")
+    for url in (str(tmp_path / "a.csv"), f"file://{tmp_path / 'a.csv'}"):
+        with Location(url).open_file() as file:
+            assert file.read() == b"some bytes"

@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("--times", type=int, default=100)
     parser.add_argument("--jobs", default="build,read,predict,score")
+    parser.add_argument("--shard-size", default="16MB", help="the same for few and for many rows")
     parser.add_argument("--scratch", type=Path, default=None)
     arguments = parser.parse_args()
     print(describe("numpy", "torch"))
@@ -76,7 +77,7 @@ def main() -> None:
             prediction = scratch / f"prediction{times}"
             found = {}
             if times == 1 or {"build", "read"} & set(jobs):
-                found["build"] = peak(subgrid("build", raw, data, "--shard-size", "4MB"))
+                found["build"] = peak(subgrid("build", raw, data, "--shard-size", arguments.shard_size))
                 found["read"] = peak([sys.executable, "-c", _READ, str(data)])
             if times == 1:
                 peak(subgrid("train", recipe, "--data", data, "--out", scratch / "run", *changes))

@@ -5,8 +5,11 @@ import os
 # Before numpy and torch are loaded: tests are small, and a pool of threads on each core only gets in the way.
 os.environ["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "2")
 
+import csv
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -66,3 +69,57 @@ def work(synthetic_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     recipe = load_recipe(folder / "recipe.yaml", [f"source.location={synthetic_source}", f"out={folder}"])
     chain.run(recipe, chain.Watcher(lambda what, unit: nullcontext(lambda done, total: None), Silence()))
     return folder
+
+
+@dataclass(frozen=True)
+class KaggleTables:
+    """Rows of made-up steps as Kaggle's tables: ``test.csv`` (shuffled, numbers with gaps), ``train.csv`` (in order).
+
+    ``row`` are the numbers of test.csv, (240,); ``inputs`` (240, 556) and ``targets`` (240, 368) its physical values.
+    Row i of train.csv is row ``order[i]`` of test.csv.
+    """
+
+    folder: Path
+    row: np.ndarray
+    inputs: np.ndarray
+    targets: np.ndarray
+    order: np.ndarray
+
+    @staticmethod
+    def write(path: Path, ids: list[str], names: list[str], values: np.ndarray) -> Path:
+        """A csv file with Python's own text of every float64."""
+        with open(path, "w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["sample_id", *names])
+            writer.writerows([name, *map(repr, row)] for name, row in zip(ids, values.tolist(), strict=True))
+        return path
+
+
+@pytest.fixture(scope="session")
+def kaggle(synthetic_source: Path, tmp_path_factory: pytest.TempPathFactory) -> KaggleTables:
+    """Ten made-up steps as Kaggle's test.csv and train.csv; for reading only."""
+    from subgrid.schema.variable_sets import variable_set
+    from subgrid.source.columns import StepReader
+    from subgrid.source.locations import Location
+    from subgrid.source.steps import list_steps
+
+    names, location = variable_set("kaggle"), Location(str(synthetic_source))
+    reader = StepReader(location, names)
+    complete = [step for step in list_steps(location) if step.mlo is not None]
+    steps = [reader.read(step) for step in complete[-10:]]
+    draw = np.random.default_rng(5)
+    inputs, targets = (
+        np.concatenate(part, axis=1).T for part in zip(*((s.inputs, s.targets) for s in steps), strict=True)
+    )
+    shuffled = draw.permutation(len(inputs))
+    inputs, targets = np.ascontiguousarray(inputs[shuffled]), np.ascontiguousarray(targets[shuffled])
+    row, order = draw.choice(680_000, len(inputs), replace=False), np.argsort(shuffled)
+    folder = tmp_path_factory.mktemp("kaggle")
+    KaggleTables.write(folder / "test.csv", [f"test_{number}" for number in row], names.input_columns, inputs)
+    KaggleTables.write(
+        folder / "train.csv",
+        [f"train_{number}" for number in range(len(order))],
+        [*names.input_columns, *names.target_columns],
+        np.concatenate([inputs, targets], axis=1)[order],
+    )
+    return KaggleTables(folder, row, inputs, targets, order)

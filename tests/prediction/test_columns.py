@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from subgrid.errors import DatasetError, InputError
-from subgrid.prediction.columns import DatasetColumns, InputChunk, RawColumns, open_columns
+from subgrid.prediction.columns import DatasetColumns, InputChunk, KaggleColumns, RawColumns, open_columns
 from subgrid.records.reader import Dataset
 from subgrid.schema.variable_sets import variable_set
 
@@ -166,3 +166,32 @@ def test_steps_of_the_same_dates_are_not_the_same_columns(synthetic_source: Path
     data[-1] ^= 1
     first.write_bytes(data)
     assert open_columns(str(tmp_path / "source"), KAGGLE).digest != before
+
+
+def test_kaggles_tables_are_columns(kaggle) -> None:
+    columns = open_columns(str(kaggle.folder / "test.csv"), KAGGLE)
+    assert isinstance(columns, KaggleColumns)
+    assert (columns.rows, columns.ids, columns.has_inputs, columns.has_truth) == (240, "test_", True, False)
+    row, column, time, inputs = gathered(list(columns.inputs(50)))
+    assert np.array_equal(row, np.sort(kaggle.row)) and np.array_equal(row, columns.row_numbers())
+    assert (column == -1).all() and (time == -1).all()
+    assert inputs.tobytes() == kaggle.inputs[np.argsort(kaggle.row)].tobytes()
+    assert max(chunk.row.size for chunk in columns.inputs(50)) == 50 and not next(columns.inputs(50)).stored
+
+
+def test_kaggles_truth_is_that_of_the_rows_wanted(kaggle) -> None:
+    columns = open_columns(str(kaggle.folder / "train.csv"), KAGGLE)
+    (chunk,) = columns.truth(np.array([-3, 4, 17, 18, 99_999]))
+    assert chunk.row.tolist() == [4, 17, 18] and (chunk.column == -1).all()
+    assert np.array_equal(chunk.targets, kaggle.targets[kaggle.order[[4, 17, 18]]])
+    with pytest.raises(InputError, match=r"test\.csv: expected the columns ptend_t_0 \.\.\. cam_out_SOLLD, found none"):
+        list(open_columns(str(kaggle.folder / "test.csv"), KAGGLE).truth(np.array([1])))
+
+
+def test_a_table_has_the_columns_of_smaller_sets_and_not_of_larger(kaggle) -> None:
+    columns = open_columns(str(kaggle.folder / "test.csv"), variable_set("v1"))
+    (chunk,) = columns.inputs(1000)
+    places = [KAGGLE.input_columns.index(name) for name in variable_set("v1").input_columns]
+    assert np.array_equal(chunk.inputs, kaggle.inputs[:, places])
+    with pytest.raises(InputError, match="misses 'cam_in_SNOWHICE'"):
+        open_columns(str(kaggle.folder / "test.csv"), variable_set("v2"))

@@ -1,101 +1,106 @@
-"""Weights by rule: equal, between groups, taken over from another ensemble."""
+"""The competition's weights: counts that are known, the published file, what a file may be."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from subgrid.errors import DatasetError, SettingsError
-from subgrid.prediction.ensemble import combine
-from subgrid.prediction.members import Blend
-from subgrid.prediction.together import Given, Together
-from subgrid.prediction.weights import equal_weights, given_weights, parse_weights, units, weights_of
+from subgrid.errors import InputError, SettingsError
+from subgrid.prediction.weights import (
+    compare_weights,
+    kind_of,
+    make_weights,
+    new_weights,
+    read_weights,
+    weights_of,
+    write_weights,
+)
+from subgrid.records.reader import Dataset
+from subgrid.representation.targets import old_weights
 from subgrid.schema.variable_sets import variable_set
 
-WIDTH = variable_set("v1").target_width
-ROWS = np.arange(5)
+KAGGLE = variable_set("kaggle")
+NAMES = KAGGLE.target_columns
+UNSCORED = {f"ptend_{name}_{level}" for name in ("q0001", "q0002", "q0003", "u", "v") for level in range(12)}
 
 
-@pytest.fixture
-def together(store_prediction, tmp_path: Path):
-    """``together("low", "low", "high")`` are as many predictions, ``0``, ``1``, ..., in these groups."""
-
-    def open_them(*groups: str, names: str = "012345", rows: np.ndarray = ROWS) -> Together:
-        given = []
-        for name, group in zip(names, groups, strict=False):
-            folder = tmp_path / f"{name}-{rows[0]}"
-            changes = {"checkpoint_digest": name, "input_digest": str(rows[0])}
-            given.append(Given(store_prediction(folder, rows, np.zeros((rows.size, WIDTH)), **changes), group))
-        return Together(given)
-
-    return open_them
+def test_new_weights_are_zero_for_sixty_columns() -> None:
+    weights = new_weights(KAGGLE)
+    assert {name for name, weight in zip(NAMES, weights, strict=True) if weight == 0} == UNSCORED
+    assert set(weights) == {0.0, 1.0} and weights.sum() == 308
 
 
-def test_equal_weights(together) -> None:
-    assert np.array_equal(equal_weights(together("", "", "")), np.full((3, 10), 1 / 3))
+def test_weights_of_a_data_set_are_one_over_its_spread(work: Path) -> None:
+    data = Dataset.open(work / "data")
+    targets = np.concatenate([batch.targets for batch in data.scan("training", 100)]).astype(float)
+    std = np.ldexp(targets, -KAGGLE.target_exponents).std(axis=0)  # rounded to float32, so not to the last digit
+    weights = weights_of(data.table("training"))
+    for place, name in enumerate(NAMES):
+        if name in UNSCORED:
+            assert weights[place] == 0
+        else:
+            assert weights[place] == pytest.approx(min(1 / std[place], 1e15) if std[place] else 1e15, rel=1e-5)
+    assert np.array_equal(make_weights(KAGGLE, data.table("training")), weights)
 
 
-def test_weights_between_groups_are_equal_inside_them(together) -> None:
-    members = together("low", "high", "low", "low")
-    names, shares = units(members)
-    assert names == ["low", "high"]
-    assert shares == pytest.approx(np.array([[1 / 3, 0, 1 / 3, 1 / 3], [0, 1, 0, 0]]))
-    found = given_weights(members, {"high": 0.65, "low": 0.35})
-    assert found == pytest.approx(np.repeat([[0.35 / 3], [0.65], [0.35 / 3], [0.35 / 3]], 10, axis=1))
+def test_the_published_weights_have_their_zeros_and_their_cap(climsim: Path) -> None:
+    published = read_weights(str(climsim / "kaggle" / "sample_submission_old.csv"), KAGGLE)
+    assert np.array_equal(published, old_weights(KAGGLE)) and np.array_equal(make_weights(KAGGLE), published)
+    zero = {name for name, weight in zip(NAMES, published, strict=True) if weight == 0}
+    assert zero == UNSCORED | {"ptend_q0002_12", "ptend_q0002_13", "ptend_q0002_14"}
+    assert (published > 0.999e15).sum() == 11
+    assert kind_of(published, KAGGLE, "sample") == "old"
 
 
-def test_thirds_to_three_places_are_thirds(together) -> None:
-    found = given_weights(together("a", "b", "c"), {"a": 0.333, "b": 0.333, "c": 0.333})
-    assert found.sum(axis=0) == pytest.approx(np.ones(10), abs=1e-15)
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    weights = np.random.default_rng(4).lognormal(sigma=20, size=368)
+    write_weights(tmp_path / "new" / "w.csv", weights, KAGGLE, "made up")
+    assert np.array_equal(read_weights(str(tmp_path / "new" / "w.csv"), KAGGLE), weights)
+    write_weights(tmp_path / "new" / "w.csv", new_weights(KAGGLE), KAGGLE, "made up")
+    assert np.array_equal(read_weights(str(tmp_path / "new" / "w.csv"), KAGGLE), new_weights(KAGGLE))
+    assert (tmp_path / "new" / "w.csv").read_text().splitlines()[:3] == [
+        "# Weights of the competition's target columns, made up", "column,weight", "ptend_t_0,1.0",
+    ]  # fmt: skip
+
+
+def test_sets_are_recognised_and_others_described() -> None:
+    assert kind_of(new_weights(KAGGLE), KAGGLE, "x") == "new"
+    assert kind_of(old_weights(KAGGLE) * (1 + 1e-8), KAGGLE, "x") == "old"
+    sixty = old_weights(KAGGLE)
+    sixty[NAMES.index("ptend_q0002_12")] = 1e15
+    with pytest.raises(InputError, match=r"distinct values with 62 zeros; 1 columns differ .* ptend_q0002_12"):
+        kind_of(sixty, KAGGLE, "x")
+    with pytest.raises(InputError, match="found 1 distinct values with 0 zeros; 368 columns differ"):
+        kind_of(np.full(368, 0.5), KAGGLE, "x")
+
+
+def test_differences_are_relative_and_by_variable() -> None:
+    one, other = old_weights(KAGGLE), old_weights(KAGGLE)
+    other[KAGGLE.target_slices["ptend_u"].start + 33] *= 1.25
+    other[NAMES.index("ptend_q0002_13")] = 1e15
+    found = compare_weights(one, other, KAGGLE)
+    assert found.largest["ptend_u"] == pytest.approx(0.2) and found.columns["ptend_u"] == "ptend_u_33"
+    assert found.largest["ptend_q0002"] == 1 and found.largest["ptend_t"] == found.largest["cam_out_SOLS"] == 0
+    assert (found.zeros, found.capped) == ((63, 62), (11, 12))
 
 
 @pytest.mark.parametrize(
-    ("weights", "message"),
+    ("text", "message"),
     [
-        ({"low": 0.5, "high": 0.4}, r"not negative and sum to 1, found \[0.5, 0.4\]"),
-        ({"low": 1.5, "high": -0.5}, "not negative and sum to 1"),
-        ({"low": 0.5, "hi": 0.5}, "expected a weight for each group, low, hi; the groups are: low, high"),
-        ({"low": 1.0}, "expected a weight for each group"),
-        ({"low": float("nan"), "high": 0.5}, "not negative and sum to 1"),
+        ("", "expected a line of column names, found ''"),
+        ("# notes\n", "expected a sample submission, or lines of a column and its weight"),
+        ("column,weight\nptend_t_0,1\n", "367 targets are missing, 0 names are foreign"),
+        ("column,weight\nptend_t_0,one\n", "could not convert"),
+        ("column,weight\nptend_t_0\n", "not enough values"),
+        ("sample_id,ptend_t_0\ntest_1,2\n", "misses 'ptend_t_1'"),
     ],
 )
-def test_weights_that_do_not_fit_the_groups_are_refused(together, weights: dict, message: str) -> None:
-    with pytest.raises(SettingsError, match=message):
-        given_weights(together("low", "high"), weights)
-
-
-def test_groups_are_for_all_or_for_none(together) -> None:
-    with pytest.raises(SettingsError, match=r"expected a group, as in GROUP=.*1-0, since other members have one"):
-        units(together("low", ""))
-    with pytest.raises(SettingsError, match="expected --weights GROUP=NUMBER,.* or --fit TRUTH"):
-        equal_weights(together("low", "high"))
-    with pytest.raises(SettingsError, match="the groups are: none"):
-        given_weights(together("", ""), {"low": 0.5, "high": 0.5})
-
-
-def test_weights_are_read_from_a_word() -> None:
-    assert parse_weights("low=0.35, high=6.5e-1") == {"low": 0.35, "high": 0.65}
-    for odd in ("0.35,0.65", "low=", "low=a", "low", "low=0.5,low=0.5"):
-        with pytest.raises(SettingsError, match="expected GROUP=NUMBER,GROUP=NUMBER"):
-            parse_weights(odd)
-
-
-def test_weights_are_taken_over_by_the_networks_digests(together, tmp_path: Path) -> None:
-    known = np.random.default_rng(0).dirichlet(np.ones(3), size=10).T
-    combine(together("", "", ""), known, tmp_path / "mean", Blend(method="hill"))
-    other = together("", "", "", names="201", rows=ROWS + 7)  # of other rows, in another order
-    found, blend = weights_of(tmp_path / "mean", other)
-    assert np.array_equal(found, known[[2, 0, 1]])
-    assert blend == Blend(method="hill", weights_from=str(tmp_path / "mean"))
-
-
-def test_weights_of_other_networks_are_refused(together, tmp_path: Path, store_prediction) -> None:
-    combine(together("", ""), np.full((2, 10), 0.5), tmp_path / "mean", Blend(method="equal"))
-    message = r"not among its members: .*2-0; members without a prediction here: runs/1-0@1"
-    with pytest.raises(SettingsError, match=message):
-        weights_of(tmp_path / "mean", together("", "", names="02"))
-    with pytest.raises(SettingsError, match="expected an ensemble to take weights from"):
-        weights_of(tmp_path / "0-0", together("", ""))
-    odd = store_prediction(tmp_path / "odd", ROWS, np.zeros((5, 368)), variable_set="kaggle")
-    with pytest.raises(DatasetError, match="predicts the variable set 'kaggle'"):
-        weights_of(odd, together("", ""))
+def test_files_that_are_no_weights_are_refused(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "w.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_weights(str(tmp_path / "w.csv"), KAGGLE)
+    with pytest.raises(SettingsError, match="is there and is no file of weights"):
+        write_weights(tmp_path / "w.csv", new_weights(KAGGLE), KAGGLE, "x")
+    assert (tmp_path / "w.csv").read_text() == text
+    with pytest.raises(InputError, match="cannot be read"):
+        read_weights(str(tmp_path / "none.txt"), KAGGLE)

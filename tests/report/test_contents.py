@@ -3,10 +3,13 @@
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from subgrid.evaluation.rows import Frame
 from subgrid.report.cases import Case
 from subgrid.report.contents import date, plates, sections
+from subgrid.report.gallery import Gallery
 from subgrid.schema.variable_sets import variable_set
 
 
@@ -52,3 +55,17 @@ def test_a_worst_column_says_where_and_when(case: Case) -> None:
 )
 def test_dates_have_no_leap_years(time: int, expected: str) -> None:
     assert date(time) == expected
+
+
+def test_a_table_without_grid_and_inputs_has_a_page(case: Case) -> None:
+    """As with Kaggle's tables as truth: every plate that is offered can be drawn."""
+    placed = [name for name in case.scores.variables if {"band", "column"} & set(case.scores[name].dims)]
+    rows = [replace(row, inputs=None, column=-1, time=-1) for row in case.gallery.worst[:1]]
+    gallery = Gallery(Frame(case.gallery.frame.variables, None), np.ones(368))
+    gallery.worst, gallery.truth, gallery.prediction = rows, case.gallery.truth, case.gallery.prediction
+    bare = replace(case, scores=case.scores.drop_vars([*placed, "level_pressure"]), gallery=gallery)
+    found = {section.id: section for section in sections([bare])}
+    assert not {"zonal", "maps"} & set(found)
+    for name in ("levels", "densities", "worst"):
+        assert found[name].plates[0].draw().axes
+    assert found["worst"].plates[0].caption.startswith(f"Row {rows[0].row}. Error")

@@ -96,3 +96,10 @@ def test_no_two_rows_share_a_key() -> None:
     assert np.unique(keys).size == keys.size
     shares = np.histogram(keys.astype(float), bins=16, range=(0, 2.0**64))[0] / keys.size
     np.testing.assert_allclose(shares, 1 / 16, rtol=0.05)
+
+
+def test_rows_without_grid_and_inputs_can_be_shown(rows: Rows) -> None:
+    gallery = Gallery(Frame(KAGGLE, None), np.full(KAGGLE.target_width, 2.0), GallerySettings(worst=2))
+    gallery.add(rows._replace(inputs=None, column=np.full(480, -1), time=np.full(480, -1)))
+    assert gallery.land is None
+    assert [one.inputs for one in gallery.worst] == [None, None]

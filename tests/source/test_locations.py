@@ -99,3 +99,10 @@ def test_links_to_folders_are_followed(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "linked").mkdir()
     (tmp_path / "linked" / "train").symlink_to(folder / "train")
     assert Location(str(tmp_path / "linked")).names() == ["train/0001-02/a.nc", "train/0001-02/b.nc"]
+
+
+def test_a_location_that_is_a_file_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"some bytes")
+    for url in (str(tmp_path / "a.csv"), f"file://{tmp_path / 'a.csv'}"):
+        with Location(url).open_file() as file:
+            assert file.read() == b"some bytes"

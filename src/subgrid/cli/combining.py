@@ -91,7 +91,7 @@ def _weights(
 ) -> "tuple[np.ndarray, Blend]":
     from subgrid.prediction import fitting
     from subgrid.prediction.members import Blend
-    from subgrid.prediction.weights import equal_weights, given_weights, parse_weights, weights_of
+    from subgrid.prediction.shares import equal_weights, given_weights, parse_weights, weights_of
 
     if like is not None:
         return weights_of(like, together)

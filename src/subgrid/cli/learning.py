@@ -101,18 +101,18 @@ def _plan_text(found: dict[str, Any]) -> str:
 
 def predict(
     run: Annotated[str, typer.Argument(help="A run (its latest checkpoint), RUN@best or RUN@NAME.")],
-    input: Annotated[str, typer.Argument(help="A data set or a folder of raw steps.")],
+    input: Annotated[str, typer.Argument(help="A data set, a folder of raw steps, or Kaggle's test.csv or .parquet.")],
     out: Annotated[Path, typer.Argument(help="Folder of the prediction.")],
     split: Annotated[str | None, typer.Option(help="Of a data set: training or validation. Default: all rows.")] = None,
     check: Annotated[Path | None, typer.Option(help="Compare with this prediction; fails where they differ.")] = None,
     batch: Annotated[int, typer.Option(help="Rows predicted at once.", min=1)] = 512,
 ) -> None:
-    """Predict the targets of all columns of a data set or of raw steps, in physical units.
+    """Predict the targets of all columns of a data set, of raw steps or of a table, in physical units.
 
     Example: subgrid predict run@best data prediction --split validation
     """
     from subgrid.errors import SettingsError
-    from subgrid.prediction.columns import open_columns
+    from subgrid.prediction.columns import KaggleColumns, open_columns
     from subgrid.prediction.predict import largest_difference
     from subgrid.prediction.predict import predict as predict_columns
     from subgrid.prediction.store import read_prediction_manifest
@@ -124,6 +124,9 @@ def predict(
         read_prediction_manifest(check)  # before anything is computed
     emulator, info = load_emulator(run)
     columns = open_columns(input, info.variables, split)
+    if isinstance(columns, KaggleColumns):
+        with terminal.progress("count", "bytes") as report:
+            columns.survey(report)
     with terminal.progress("predict") as report:
         found = predict_columns(emulator, info, columns, out, batch=batch, progress=report)
     print(f"{out}: {found.rows:,} rows predicted by {found.run}@{found.checkpoint}")

@@ -40,7 +40,7 @@ class Rows(NamedTuple):
         column: index into the grid, int (row,); -1 where unknown.
         time: seconds since 0001-01-01 without leap years, int64 (row,); -1 where unknown.
         row: the rows' numbers, int64 (row,).
-        inputs: float64 (row, input_width).
+        inputs: float64 (row, input_width), or None where they are not known.
         rule: ptend_q0002 at levels 12-26 by the cloud-water rule, float64 (row, 15), or None.
         confidence: absolute error that the network expects of itself, in units of its normalised targets, float
             (row, target_width), or None.
@@ -52,7 +52,7 @@ class Rows(NamedTuple):
     column: np.ndarray
     time: np.ndarray
     row: np.ndarray
-    inputs: np.ndarray
+    inputs: np.ndarray | None
     rule: np.ndarray | None = None
     confidence: np.ndarray | None = None
     members: np.ndarray | None = None
@@ -66,6 +66,7 @@ class Rows(NamedTuple):
 
     def input(self, variables: VariableSet, name: str) -> np.ndarray:
         """An input variable, (row, 60) for a profile, (row,) for a scalar; KeyError where the set lacks it."""
+        assert self.inputs is not None
         return _variable(self.inputs, variables.input_slices[name])
 
     @staticmethod

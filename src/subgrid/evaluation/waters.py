@@ -51,8 +51,8 @@ class NegativeWater:
         self.columns, self.least = np.zeros(shape[:2]), np.zeros(shape[:2])
 
     def add(self, rows: Rows) -> None:
-        """Take a chunk of rows."""
-        if not self.waters or not len(rows.truth):
+        """Take a chunk of rows; those whose inputs are not known are passed over."""
+        if not self.waters or rows.inputs is None or not len(rows.truth):
             return
         weights = self.frame.weights(rows.column)
         self.weight += weights.sum()

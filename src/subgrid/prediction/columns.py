@@ -1,12 +1,13 @@
-"""Columns to predict or to score against, from a data set or from a folder of raw steps that was never built into one.
+"""Columns to predict or to score against: a data set, a folder of raw steps, one of Kaggle's tables.
 
-Both kinds give the same chunks: inputs or targets with the rows' numbers, so a prediction of one can be scored against
+All kinds give the same chunks: inputs or targets with the rows' numbers, so a prediction of one can be scored against
 the other.
 """
 
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,8 +21,10 @@ from subgrid.schema.grid import Grid
 from subgrid.schema.variable_sets import VariableSet
 from subgrid.schema.variables import TIME_STEP
 from subgrid.source.columns import StepReader
+from subgrid.source.kaggle import KaggleTable
 from subgrid.source.locations import Location
 from subgrid.source.steps import Step, list_steps
+from subgrid.source.tables import Progress, Survey, is_table
 
 _SCAN = 4096
 
@@ -45,10 +48,13 @@ class InputChunk:
 
 @dataclass(frozen=True)
 class TruthChunk:
-    """Inputs and targets of rows in raw physical units, float64 (row, width), and where they belong, int (row,)."""
+    """Inputs and targets of rows in raw physical units, float64 (row, width), and where they belong, int (row,).
+
+    A table of targets alone has no inputs.
+    """
 
     row: np.ndarray
-    inputs: np.ndarray
+    inputs: np.ndarray | None
     targets: np.ndarray
     column: np.ndarray
     time: np.ndarray
@@ -56,6 +62,8 @@ class TruthChunk:
 
 class DatasetColumns:
     """The rows of one split of a data set, or of all its splits."""
+
+    ids = ""
 
     def __init__(self, dataset: Dataset, split: str | None) -> None:
         self.dataset = dataset
@@ -85,7 +93,7 @@ class DatasetColumns:
         variables = self.dataset.variables
         for split in self.splits:
             for found in self.dataset.scan(split, _SCAN):
-                chosen = np.flatnonzero(_among(found.row, wanted))
+                chosen = np.flatnonzero(contains(wanted, found.row))
                 if chosen.size:
                     inputs = _physical(found.inputs, chosen, variables.input_exponents)
                     targets = _physical(found.targets, chosen, variables.target_exponents)
@@ -94,6 +102,8 @@ class DatasetColumns:
 
 class RawColumns:
     """All columns of a folder of raw steps; rows of steps without an ``mlo`` have inputs and no truth."""
+
+    ids = ""
 
     def __init__(self, location: Location, variables: VariableSet) -> None:
         self.location, self.variables, self.label = location, variables, location.url
@@ -133,7 +143,7 @@ class RawColumns:
         reader = StepReader(self.location, self.variables, self.columns)
         for step in self.steps:
             row = self._row_numbers(step)
-            chosen = np.flatnonzero(_among(row, wanted))
+            chosen = np.flatnonzero(contains(wanted, row))
             if step.mlo is None or not chosen.size:
                 continue
             found = reader.read(step)
@@ -143,7 +153,76 @@ class RawColumns:
             yield TruthChunk(row[chosen], inputs, targets, chosen, time)
 
 
-Columns = DatasetColumns | RawColumns
+class KaggleColumns:
+    """The rows of one of Kaggle's tables: inputs, or targets, or both. Where and when they lie is not known: -1."""
+
+    def __init__(self, url: str, variables: VariableSet) -> None:
+        self.table, self.variables, self.label = KaggleTable(url), variables, url
+        self.table.expect([])
+        self.has_inputs, self.has_truth = (
+            self.table.has(names) for names in (variables.input_columns, variables.target_columns)
+        )
+        self.without_truth = np.empty(0, dtype=np.int64)
+        self._survey: Survey | None = None
+
+    def survey(self, progress: Progress | None = None) -> Survey:
+        """Number of rows and identity, from one pass over the file's bytes; made once, ``progress`` in bytes."""
+        if self._survey is None:
+            self._demand(self.has_inputs, self.variables.input_columns)
+            self._survey = self.table.file.survey(progress)
+        return self._survey
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return self.survey().rows
+
+    @property
+    def digest(self) -> str:
+        """The file's identity."""
+        return self.survey().digest
+
+    @cached_property
+    def ids(self) -> str:
+        """What the ids of rows start with, ``test_`` or ``train_``."""
+        return self.table.prefix
+
+    def _demand(self, there: bool, names: Sequence[str]) -> None:
+        if not there:
+            raise InputError(f"{self.label}: expected the columns {names[0]} ... {names[-1]}, found none of them")
+
+    def row_numbers(self) -> np.ndarray:
+        """Numbers of all rows, sorted, int64 (row,)."""
+        return np.sort(np.concatenate([np.empty(0, np.int64), *(chunk.row for chunk in self.table.chunks([]))]))
+
+    def inputs(self, batch: int) -> Iterator[InputChunk]:
+        """Chunks of at most ``batch`` rows, in file order."""
+        for chunk in self.table.chunks(self.variables.input_columns):
+            for start in range(0, chunk.row.size, batch):
+                here = slice(start, start + batch)
+                yield InputChunk(chunk.values[here], False, chunk.row[here], *_unknown(chunk.row[here]))
+
+    def truth(self, wanted: np.ndarray) -> Iterator[TruthChunk]:
+        """Rows whose numbers are among ``wanted`` (sorted), with their targets, and inputs if the table has them."""
+        self._demand(self.has_truth, self.variables.target_columns)
+        names = self.variables.input_columns if self.has_inputs else []
+        for chunk in self.table.chunks([*names, *self.variables.target_columns]):
+            chosen = np.flatnonzero(contains(wanted, chunk.row))
+            if chosen.size:
+                row, values = chunk.row[chosen], chunk.values[chosen]
+                inputs = values[:, : len(names)] if names else None
+                yield TruthChunk(row, inputs, values[:, len(names) :], *_unknown(row))
+
+    def grid(self) -> Grid | None:
+        """None: a table does not say where its rows lie."""
+        return None
+
+
+def _unknown(row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.full(row.size, -1, dtype=np.int32), np.full(row.size, -1, dtype=np.int64)
+
+
+Columns = DatasetColumns | RawColumns | KaggleColumns
 
 
 def _identity(location: Location, steps: Sequence[Step]) -> str:
@@ -164,17 +243,18 @@ def _physical(stored: np.ndarray, chosen: np.ndarray, exponents: np.ndarray) -> 
     return rows.astype(np.float64) * np.ldexp(1.0, -exponents)
 
 
-def _among(row: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def contains(wanted: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """Which of the numbers ``row`` are among ``wanted`` (sorted), bool (row,)."""
     place = np.minimum(np.searchsorted(wanted, row), wanted.size - 1)
     return wanted[place] == row if wanted.size else np.zeros(row.size, dtype=bool)
 
 
 def open_columns(path: str, variables: VariableSet, split: str | None = None) -> Columns:
-    """Open a data set or a folder of raw steps.
+    """Open a data set, a folder of raw steps, or one of Kaggle's tables (a file named .csv or .parquet).
 
     Raises:
         DatasetError: a data set of another variable set, or without that split.
-        InputError: no raw steps there, or a split asked of raw steps.
+        InputError: no raw steps there, a table without the set's columns, or a split asked of what has none.
     """
     if (Path(path) / MANIFEST).exists() or (Path(path) / "build.json").exists():
         dataset = Dataset.open(path)
@@ -183,6 +263,10 @@ def open_columns(path: str, variables: VariableSet, split: str | None = None) ->
                 f"{path}: expected rows of the variable set {variables.name!r}, found {dataset.variables.name!r}"
             )
         return DatasetColumns(dataset, split)
+    table = is_table(path) and not Path(path).is_dir()
     if split:
-        raise InputError(f"{path}: raw steps have no splits; leave out --split {split}, or build a data set first")
+        what = "Kaggle's tables" if table else "raw steps"
+        raise InputError(f"{path}: {what} have no splits; leave out --split {split}, or build a data set first")
+    if table:
+        return KaggleColumns(path, variables)
     return RawColumns(Location(path), variables)

@@ -123,6 +123,7 @@ def _manifest(together: Together, weights: np.ndarray, out: Path, blend: Blend) 
         checkpoint_digest=_digest(members),
         input=first.input,
         input_digest=first.input_digest,
+        ids=first.ids,
         rule=first.rule,
         confidence=confidence,
         scale=first.scale if confidence else (),

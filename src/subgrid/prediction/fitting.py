@@ -20,9 +20,9 @@ from subgrid.evaluation.scorecard import with_rule
 from subgrid.prediction.ensemble import mean_of
 from subgrid.prediction.join import Joined
 from subgrid.prediction.members import Fit, Gain
+from subgrid.prediction.shares import units
 from subgrid.prediction.store import StoredPrediction
 from subgrid.prediction.together import Together
-from subgrid.prediction.weights import units
 
 _ROWS = 512  # looked at at once: some 1.5 MB a member
 _METHODS = {"least-squares": least_squares, "hill": hill}

@@ -58,6 +58,7 @@ def predict(
         checkpoint_digest=info.digest,
         input=columns.label,
         input_digest=columns.digest,
+        ids=columns.ids,
         rule=rule,
         confidence=confidence,
         scale=tuple(emulator.targets.physical_std.double().tolist()) if confidence else (),

@@ -38,6 +38,7 @@ class PredictionManifest(BaseModel):
         run, checkpoint, checkpoint_digest: the emulator; of an ensemble, the first two are empty, and the digest is one
             of its members and weights.
         input, input_digest: the columns.
+        ids: what the ids of Kaggle's rows start with (``test_``); empty for rows that have none.
         rule, confidence: whether the rows hold them.
         scale: of a prediction with confidence, physical units of one normalised unit of each target column, 0 where it
             is not trained.
@@ -57,6 +58,7 @@ class PredictionManifest(BaseModel):
     checkpoint_digest: str
     input: str
     input_digest: str
+    ids: str = ""
     rule: bool
     confidence: bool
     scale: tuple[float, ...] = ()

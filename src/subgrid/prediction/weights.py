@@ -1,105 +1,155 @@
-"""Weights of an ensemble's members: equal, given between groups, or taken over from another ensemble.
+"""The competition's weights: they multiply the target columns of a submission and of the truth it is scored against.
 
-Weights are (member, target variable); over the members they sum to 1. Inside a group all members have the same.
+*Old* (until 18 June 2024): 1 / max(std, 1e-15) of the training targets and 0 for the 60 columns that are not scored;
+the published ones are 0 for ptend_q0002_12 ... 14 too. *New*: 1 for the 308 scored columns, 0 for the 60.
 """
 
-from collections.abc import Mapping, Sequence
+import csv
+import io
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
-from subgrid.errors import DatasetError, SettingsError
-from subgrid.prediction.members import Blend, Member
-from subgrid.prediction.store import read_prediction_manifest
-from subgrid.prediction.together import Together
+from subgrid.errors import InputError, SettingsError
+from subgrid.records.files import write_whole
+from subgrid.representation.targets import old_weights
+from subgrid.schema.variable_sets import VariableSet, scored_columns
+from subgrid.source.kaggle import SAMPLE_ID, KaggleTable
+from subgrid.source.tables import is_table, open_table
+from subgrid.statistics.table import Table
 
-_ROUNDING = 1e-3  # by how much given weights may miss 1: 0.333,0.333,0.333 is meant as thirds
+SMALLEST_STD = 1e-15
+"""Standard deviations below it count as it, so no old weight is above 1e15."""
 
+CAP = 1 / SMALLEST_STD
+_SAME = 1e-6  # relative; samples were printed with all digits or with few
+_HEADER = ["column", "weight"]
 
-def parse_weights(text: str) -> dict[str, float]:
-    """``low=0.35,high=0.65`` as numbers by name; raises SettingsError for anything else."""
-    found: dict[str, float] = {}
-    for part in text.split(","):
-        name, _, value = part.strip().partition("=")
-        try:
-            if name in found:
-                raise ValueError("stands twice")
-            found[name] = float(value)
-        except ValueError:
-            raise SettingsError(
-                f"--weights {text}: expected GROUP=NUMBER,GROUP=NUMBER, each group once, as in low=0.35,high=0.65; "
-                f"found {part!r}"
-            ) from None
-    return found
+Kind = Literal["old", "new"]
 
 
-def units(together: Together) -> tuple[list[str], np.ndarray]:
-    """What weights are given to or fitted for: the groups, or without groups the members; as names and as means.
+def new_weights(variables: VariableSet) -> np.ndarray:
+    """1 for the columns that the competition scores, else 0; float64 (target_width,)."""
+    return scored_columns(variables).astype(np.float64)
 
-    Returns:
-        The names, and the share of every member in every unit, (unit, member): rows sum to 1.
 
-    Raises:
-        SettingsError: some members have a group and others none.
+def weights_of(table: Table) -> np.ndarray:
+    """Weights of the old form from a data set's statistics, float64 (target_width,).
+
+    1 / max(std, 1e-15) with the population standard deviation of each target, 0 for columns that are not scored.
     """
-    names = [one.group for one in together.given]
-    if not any(names):
-        return [str(one.folder) for one in together.given], np.eye(len(names))
-    if not all(names):
-        lacking = together.given[names.index("")].folder
-        raise SettingsError(f"{lacking}: expected a group, as in GROUP={lacking}, since other members have one")
-    groups = list(dict.fromkeys(names))
-    belongs = np.array([[name == group for name in names] for group in groups], dtype=np.float64)
-    return groups, belongs / belongs.sum(axis=1, keepdims=True)
+    return new_weights(table.variables) / np.maximum(table.targets.std, SMALLEST_STD)
 
 
-def equal_weights(together: Together) -> np.ndarray:
-    """The same weight for every member; raises SettingsError where there are groups, which need weights."""
-    if any(one.group for one in together.given):
-        raise SettingsError("members in groups: expected --weights GROUP=NUMBER,... between them, or --fit TRUTH")
-    members = len(together.given)
-    return np.full((members, len(together.variables.targets)), 1 / members)
+def make_weights(variables: VariableSet, table: Table | None = None, new: bool = False) -> np.ndarray:
+    """New weights, or old ones: of a table of statistics, else the published; float64 (target_width,)."""
+    if new:
+        return new_weights(variables)
+    return old_weights(variables) if table is None else weights_of(table)
 
 
-def given_weights(together: Together, given: Mapping[str, float]) -> np.ndarray:
-    """Weights between groups, equal inside them; raises SettingsError where names differ or the sum is not 1."""
-    names, shares = units(together)
-    if not any(one.group for one in together.given) or set(names) != set(given):
-        found = ", ".join(names) if any(one.group for one in together.given) else "none (write GROUP=PREDICTION)"
-        raise SettingsError(f"--weights: expected a weight for each group, {', '.join(given)}; the groups are: {found}")
-    between = np.array([given[name] for name in names])
-    if not (between >= 0).all() or abs(between.sum() - 1) > _ROUNDING:
-        raise SettingsError(f"--weights: expected numbers that are not negative and sum to 1, found {between.tolist()}")
-    return np.repeat((between / between.sum() @ shares)[:, None], len(together.variables.targets), axis=1)
+def read_weights(path: str, variables: VariableSet) -> np.ndarray:
+    """Weights from a sample submission (.csv, .parquet: its first row) or from a file that ``write_weights`` wrote.
 
-
-def weights_of(ensemble: str | Path, together: Together) -> tuple[np.ndarray, Blend]:
-    """The weights of the same networks in another ensemble, of other rows; networks are told by their digests.
-
-    Raises:
-        SettingsError: it is no ensemble, or of other networks.
-        DatasetError: it predicts another variable set.
+    Raises InputError for a file that is neither, or lacks columns of the set.
     """
-    manifest = read_prediction_manifest(Path(ensemble))
-    if manifest.variable_set != together.variables.name:
-        raise DatasetError(f"{ensemble}: predicts the variable set {manifest.variable_set!r}, the members do not")
-    if manifest.blend is None:
-        raise SettingsError(f"{ensemble}: expected an ensemble to take weights from, found a network's own prediction")
-    known = {member.checkpoint_digest: member for member in manifest.members}
-    here = [stored.manifest.checkpoint_digest for stored in together.stored]
-    _refuse_other_networks(ensemble, known, here, together)
-    names = [item.name for item in together.variables.targets]
-    weights = np.array([[known[digest].weights[name] for name in names] for digest in here])
-    return weights, manifest.blend.model_copy(update={"weights_from": str(ensemble)})
+    if is_table(path) and (path.lower().endswith(".parquet") or SAMPLE_ID in open_table(path).names):
+        sample = KaggleTable(path)
+        sample.expect(variables.target_columns, variables.target_columns)
+        for chunk in sample.chunks(variables.target_columns):
+            return chunk.values[0].copy()
+        raise InputError(f"{path}: expected a sample submission, found one without rows")
+    return _read_list(path, variables)
 
 
-def _refuse_other_networks(
-    ensemble: str | Path, known: Mapping[str, Member], here: Sequence[str], together: Together
-) -> None:
-    strange = [str(one.folder) for one, digest in zip(together.given, here, strict=True) if digest not in known]
-    lacking = [f"{known[digest].run}@{known[digest].checkpoint}" for digest in known if digest not in here]
-    if strange or lacking:
-        raise SettingsError(
-            f"{ensemble}: its weights are for other networks; not among its members: {', '.join(strange) or 'none'}; "
-            f"members without a prediction here: {', '.join(lacking) or 'none'}"
+def _read_list(path: str, variables: VariableSet) -> np.ndarray:
+    try:
+        lines = [line for line in Path(path).read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+        header, *rows = csv.reader(lines)
+        found = {name: float(weight) for name, weight in rows}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise InputError(
+            f"{path}: expected a sample submission, or lines of a column and its weight ({error})"
+        ) from error
+    missing = [name for name in variables.target_columns if name not in found]
+    foreign = [name for name in found if name not in variables.target_columns]
+    if header != _HEADER or missing or foreign or len(found) != len(rows):
+        raise InputError(
+            f"{path}: expected a first line {','.join(_HEADER)} and one line for each of the {variables.target_width} "
+            f"targets, found {len(rows)} lines; {len(missing)} targets are missing, {len(foreign)} names are foreign"
         )
+    return np.array([found[name] for name in variables.target_columns])
+
+
+def write_weights(path: Path, weights: np.ndarray, variables: VariableSet, origin: str) -> None:
+    """Write a csv file of columns and weights, every digit kept, whole or not at all; its first line names ``origin``.
+
+    Raises SettingsError where a file is there already that is not of this form.
+    """
+    if path.exists():
+        try:
+            _read_list(str(path), variables)
+        except InputError as error:
+            raise SettingsError(f"{path}: is there and is no file of weights; write to another file") from error
+    text = io.StringIO()
+    text.write(f"# Weights of the competition's target columns, {origin}\n")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_HEADER)
+    writer.writerows(zip(variables.target_columns, map(repr, weights.tolist()), strict=True))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, lambda aside: aside.write_text(text.getvalue(), encoding="utf-8"))
+
+
+def kind_of(weights: np.ndarray, variables: VariableSet, where: str) -> Kind:
+    """Which of the competition's two sets of weights these are; raises InputError that says what was found instead."""
+    if np.array_equal(weights, new_weights(variables)):
+        return "new"
+    published = old_weights(variables)
+    if np.allclose(weights, published, rtol=_SAME, atol=0):
+        return "old"
+    far = ~np.isclose(weights, published, rtol=_SAME, atol=0)
+    first = int(np.flatnonzero(far)[0])
+    raise InputError(
+        f"{where}: expected the competition's old weights (about 1 / std, 63 zeros) or its new ones (0 and 1, 60 "
+        f"zeros), found {np.unique(weights).size} distinct values with {int((weights == 0).sum())} zeros; {far.sum()} "
+        f"columns differ from the old weights, the first is {variables.target_columns[first]} with "
+        f"{float(weights[first])!r} for {float(published[first])!r}"
+    )
+
+
+@dataclass(frozen=True)
+class WeightComparison:
+    """How two sets of weights differ.
+
+    Attributes:
+        largest: by variable, the largest of |a - b| / max(|a|, |b|) over its levels; 0 where both are the same.
+        columns: where it is, by variable.
+        zeros: columns without weight, of each.
+        capped: columns at the cap of 1e15, of each.
+    """
+
+    largest: dict[str, float]
+    columns: dict[str, str]
+    zeros: tuple[int, int]
+    capped: tuple[int, int]
+
+
+def compare_weights(one: np.ndarray, other: np.ndarray, variables: VariableSet) -> WeightComparison:
+    """Compare two sets of weights, (target_width,) each."""
+    size = np.maximum(np.abs(one), np.abs(other))
+    relative = np.divide(np.abs(one - other), size, out=np.zeros_like(size), where=size > 0)
+    places = {name: place.start + int(relative[place].argmax()) for name, place in variables.target_slices.items()}
+    return WeightComparison(
+        {name: float(relative[place]) for name, place in places.items()},
+        {name: variables.target_columns[place] for name, place in places.items()},
+        (int((one == 0).sum()), int((other == 0).sum())),
+        (_capped(one), _capped(other)),
+    )
+
+
+def _capped(weights: np.ndarray) -> int:
+    return int((weights >= CAP * (1 - _SAME)).sum())

@@ -230,7 +230,7 @@ def _ordinal(rank: int) -> str:
 def _opened(case: Case, row: OpenedRow, place: int) -> "Figure":
     frame = case.gallery.frame
     pressure = None
-    if frame.grid is not None and "state_ps" in frame.variables.input_slices:
+    if frame.grid is not None and row.inputs is not None and "state_ps" in frame.variables.input_slices:
         pressure = midpoint_pressure(frame.grid, row.inputs[frame.variables.input_slices["state_ps"].start])
     return opened.opened_column(row, frame.variables, pressure, place)
 

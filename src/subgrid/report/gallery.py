@@ -37,14 +37,15 @@ class OpenedRow:
     Attributes:
         row, column, time: as in ``Rows``.
         error: root of the mean squared error over the scored targets, in standard deviations of each (capped).
-        inputs, truth, prediction: physical units, (input_width,) and (target_width,).
+        inputs: physical units, (input_width,), or None where they are not known.
+        truth, prediction: physical units, (target_width,).
     """
 
     row: int
     column: int
     time: int
     error: float
-    inputs: np.ndarray
+    inputs: np.ndarray | None
     truth: np.ndarray
     prediction: np.ndarray
 
@@ -80,7 +81,7 @@ class Gallery:
             return
         self._sample(rows)
         self._open_worst(rows)
-        if self._seen.size and _LAND in self.frame.variables.input_slices:
+        if self._seen.size and rows.inputs is not None and _LAND in self.frame.variables.input_slices:
             known = rows.column >= 0
             land = rows.input(self.frame.variables, _LAND)[known]
             self._land += np.bincount(rows.column[known], land, minlength=self._seen.size)
@@ -102,11 +103,13 @@ class Gallery:
         error = (rows.prediction[:, self._counted] - rows.truth[:, self._counted]) / self._scale
         np.clip(error, -self.settings.cap, self.settings.cap, out=error)
         size = np.sqrt((error**2).mean(axis=1)) if self._counted.size else np.zeros(len(error))
+        inputs = rows.inputs
         for place in np.lexsort((rows.row, -size))[: self.settings.worst]:
             self.worst.append(
                 OpenedRow(
                     int(rows.row[place]), int(rows.column[place]), int(rows.time[place]), float(size[place]),
-                    rows.inputs[place].copy(), rows.truth[place].copy(), rows.prediction[place].copy(),
+                    None if inputs is None else inputs[place].copy(), rows.truth[place].copy(),
+                    rows.prediction[place].copy(),
                 )
             )  # fmt: skip
         self.worst = sorted(self.worst, key=lambda one: (-one.error, one.row))[: self.settings.worst]

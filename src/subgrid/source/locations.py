@@ -64,6 +64,13 @@ class Location:
         system, path = self._open()
         return np.frombuffer(system.cat_file(f"{path.rstrip('/')}/{name}"), dtype=np.uint8)
 
+    def open_file(self) -> Any:
+        """The location itself, where it is one file, opened for reading bytes."""
+        if not self.remote:
+            return open(self.local(""), "rb")
+        system, path = self._open()
+        return system.open(path, "rb")
+
     def local(self, name: str) -> Path:
         """The path of a file of a local folder."""
         return Path(self.url.removeprefix("file://")).expanduser() / name

@@ -1,5 +1,7 @@
 """A column opened up: inputs, truth and prediction of that row in its own panels."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from subgrid.report.cases import Case
@@ -25,3 +27,6 @@ def test_a_set_without_winds_has_fewer_panels(case: Case) -> None:
     v1, row = variable_set("v1"), case.gallery.worst[0]
     figure = opened_column(row, v1, None, place=0)
     assert sum(axes.get_visible() for axes in figure.axes) == 4
+    bare = opened_column(replace(row, inputs=None), case.gallery.frame.variables, None, place=0)
+    assert [axes.get_title() for axes in bare.axes][:2] == ["heating", "moistening"]
+    assert len(bare.axes) == 6

@@ -25,7 +25,9 @@ _SHOWN = (
 
 
 def opened_column(row: "OpenedRow", variables: "VariableSet", pressure: np.ndarray | None, place: int) -> "Figure":
-    """The state above, its tendencies below, over pressure: input grey, truth black, prediction in the run's colour.
+    """The state (where it is known) above, its tendencies below, over pressure.
+
+    Inputs are grey, the truth is black, the prediction has the run's colour.
 
     Args:
         row: the column.
@@ -33,7 +35,8 @@ def opened_column(row: "OpenedRow", variables: "VariableSet", pressure: np.ndarr
         pressure: Pa (level,) of its own levels, None where no grid is known.
         place: which run of the report it is, for its colour.
     """
-    inputs = [item for item in _SHOWN if item[0] in variables.input_slices]
+    state = row.inputs
+    inputs = [item for item in _SHOWN if state is not None and item[0] in variables.input_slices]
     profiles = [item.name for item in variables.targets if item.levels > 1]
     panels = max(len(inputs), len(profiles), 1)
     across = min(3, panels)
@@ -41,7 +44,8 @@ def opened_column(row: "OpenedRow", variables: "VariableSet", pressure: np.ndarr
     figure = new_figure(1.8 * (above + below) + 0.2)
     grid = figure.subplots(above + below, across, squeeze=False, sharey=True)
     for axes, (name, factor, unit) in zip(grid[:above].flat, inputs, strict=False):
-        _plot(axes, row.inputs[variables.input_slices[name]] * factor, {"color": MUTED})
+        assert state is not None
+        _plot(axes, state[variables.input_slices[name]] * factor, {"color": MUTED})
         _head(axes, short(name), unit)
     for axes, name in zip(grid[above:].flat, profiles, strict=False):
         where, (factor, unit) = variables.target_slices[name], display(name)

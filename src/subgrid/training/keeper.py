@@ -14,6 +14,7 @@ from subgrid.errors import SubgridError
 from subgrid.training import checkpoint, folder, metrics
 from subgrid.training.learner import Learner
 from subgrid.training.losses import PARTS
+from subgrid.training.processes import Processes
 
 METRICS = "metrics.jsonl"
 BEST_BY = "r2_294"
@@ -47,19 +48,24 @@ class Place:
 class Keeper:
     """Saves a learner into the folder of a run and takes it up again.
 
+    Of several processes the first writes while the others wait for it; all read.
+
     Args:
         out: the run's folder, locked by the caller.
         learner: the emulator in training.
         card: what every checkpoint.json of this segment says: recipe, statistics, grid, conditions and so on.
+        processes: of the run; left out, there is one.
     """
 
-    def __init__(self, out: Path, learner: Learner, card: Mapping[str, Any]) -> None:
+    def __init__(
+        self, out: Path, learner: Learner, card: Mapping[str, Any], processes: Processes | None = None
+    ) -> None:
         self.out, self.learner, self.card = out, learner, {**card, "versions": _versions(), "init": None}
+        self.processes = processes or Processes()
 
     def begin(self, init: str | None) -> Place:
         """A fresh run, from fresh weights or from those of the run ``init``."""
-        folder.keep_only(self.out, set())
-        metrics.cut(self.out / METRICS, 0)
+        self.processes.first(lambda: _undo(self.out, None, 0))
         if init:
             path = folder.find_checkpoint(init)
             self.learner.start_from(checkpoint.read_weights(path), str(path))
@@ -79,9 +85,7 @@ class Keeper:
         card, state = checkpoint.read_card(path), checkpoint.read_state(path)
         self.learner.restore(checkpoint.read_weights(path), checkpoint.read_training_tensors(path), str(path))
         place = Place(**{item.name: state[item.name] for item in fields(Place)})
-        folder.write_pointer(self.out, "best", place.best)
-        folder.keep_only(self.out, {name, place.best})
-        metrics.cut(self.out / METRICS, place.closed, finished=True)
+        self.processes.first(lambda: _undo(self.out, (name, place.best), place.closed))
         self.card["init"] = card["init"]
         before, now = card["conditions"], self.card["conditions"]
         return place, [f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]]
@@ -93,10 +97,11 @@ class Keeper:
             SubgridError: weights that are not finite, or a checkpoint that cannot be written.
         """
         if broken := self.learner.broken():
-            raise SubgridError(
+            message = (
                 f"{self.out}: after row {place.rows} these weights are not finite: {', '.join(broken[:5])}; "
                 f"{checkpoint.standing(self.out)}. Lower training.learning_rate or set training.clip in a new --out"
             )
+            raise self.processes.told_once(SubgridError(message))
         name = str(place.closed) if closing else f"rows-{place.rows}"
         scores = place.scores if closing else None
         score = scores.get(BEST_BY) if scores else None
@@ -109,15 +114,26 @@ class Keeper:
             tensors=self.learner.training_tensors(),
             state={**asdict(place), "generators": {"rule": "the draws of a step follow from (seed, step)"}},
         )
-        checkpoint.commit(self.out, name, place.best, snapshot)
+        self.processes.first(lambda: checkpoint.commit(self.out, name, place.best, snapshot))
 
     def finish(self, place: Place, seconds: float) -> None:
         """Write the last line of the metrics, unless it stands there."""
-        path = self.out / METRICS
-        if any(line.get("event") == "finished" for line in metrics.cut(path, place.closed, finished=True)):
-            return
-        line = {"event": "finished", "rows": place.rows, "latest": place.latest, "best": place.best}
-        metrics.append(path, {**line, **(place.scores or {}), "seconds": round(seconds, 3)})
+        self.processes.first(lambda: _finish(self.out / METRICS, place, seconds))
+
+
+def _undo(out: Path, pointed: tuple[str, str] | None, closed: int) -> None:
+    """Remove what came after the latest checkpoint; ``pointed`` are the names of it and of the best one."""
+    if pointed:
+        folder.write_pointer(out, "best", pointed[1])
+    folder.keep_only(out, set(pointed or ()))
+    metrics.cut(out / METRICS, closed, finished=pointed is not None)
+
+
+def _finish(path: Path, place: Place, seconds: float) -> None:
+    if any(line.get("event") == "finished" for line in metrics.cut(path, place.closed, finished=True)):
+        return
+    line = {"event": "finished", "rows": place.rows, "latest": place.latest, "best": place.best}
+    metrics.append(path, {**line, **(place.scores or {}), "seconds": round(seconds, 3)})
 
 
 def _versions() -> dict[str, str]:

@@ -2,41 +2,63 @@
 
 import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal
 
 import torch
+from lightning_fabric import Fabric
 
 from subgrid.errors import SubgridError
+from subgrid.evaluation.scorecard import Scorecard
 from subgrid.records.reader import Dataset, StreamSettings
 from subgrid.training import checkpoint, machine, metrics
 from subgrid.training.batches import prepare
-from subgrid.training.interruption import Interruption, interruption
+from subgrid.training.interruption import Interruption, Wish, interruption
 from subgrid.training.keeper import BEST_BY, METRICS, Keeper, Place
 from subgrid.training.learner import Learner
 from subgrid.training.losses import PARTS
-from subgrid.training.progress import Meter, Progress, Reporter
+from subgrid.training.processes import Processes
+from subgrid.training.progress import Meter, Progress, Reporter, Silence
 from subgrid.training.schedule import Schedule
 from subgrid.training.settings import RunRecipe
 from subgrid.training.validation import validate, validation_rows
 
 _REPORT_SECONDS = 0.5
+_LOOK_STEPS = 8  # between looks at a device that has to be waited for
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What belongs to one segment of a run.
+
+    Attributes:
+        fabric: device, precision, processes.
+        reporter: who is told.
+        deadline: instant of time.monotonic() at which this process may be killed, None if it may run to the end.
+    """
+
+    fabric: Fabric
+    reporter: Reporter
+    deadline: float | None = None
 
 
 class Run:
-    """A run on one device; ``start`` it, then let it ``go``.
+    """A run in one process, alone or with its like in others; ``start`` it, then let it ``go``.
 
     Args:
         recipe: resolved.
         data: open data set.
         out: the run's folder, locked by the caller.
-        reporter: who is told.
+        segment: what belongs to this segment alone.
     """
 
-    def __init__(self, recipe: RunRecipe, data: Dataset, out: Path, reporter: Reporter) -> None:
-        self.settings, self.seed, self.data, self.out, self.reporter = recipe.training, recipe.seed, data, out, reporter
+    def __init__(self, recipe: RunRecipe, data: Dataset, out: Path, segment: Segment) -> None:
+        self.settings, self.seed, self.data, self.out = recipe.training, recipe.seed, data, out
         self.schedule, self.place, self.meter = Schedule(recipe.training), Place(), Meter()
-        self.fabric = machine.open_device(recipe.training)
+        self.fabric, self.deadline = segment.fabric, segment.deadline
+        self.processes = Processes.of(self.fabric)
+        self.reporter = segment.reporter if self.processes.rank == 0 else Silence()
         plain, table = recipe.model_dump(mode="json"), data.table("training")
         self.learner = Learner(checkpoint.emulator_settings(plain), recipe.training, table, self.fabric, recipe.seed)
         self.validation_rows = validation_rows(data, recipe.training.validation_rows)
@@ -49,7 +71,7 @@ class Run:
             "parameters": self.learner.parameters,
             "conditions": machine.conditions(recipe.training, self.fabric),
         }
-        self.keeper = Keeper(out, self.learner, card)
+        self.keeper = Keeper(out, self.learner, card, self.processes)
         wide = torch.float32 if self.fabric.device.type == "mps" else torch.float64
         self.sums = torch.zeros(len(PARTS), dtype=wide, device=self.fabric.device)
         self.saved, self.reported = time.monotonic(), 0.0
@@ -76,47 +98,59 @@ class Run:
 
     def go(self) -> None:
         """Train to the end of the run; ends with the line ``finished`` in its metrics."""
-        with interruption() as wish:
-            self._close_when_due(wish)
+        with interruption(patient=self.processes.ranks > 1) as asked:
+            self._close_when_due(asked)
             if not self.complete:
-                self._learn(wish)
+                self._learn(asked)
         self.keeper.finish(self.place, self.meter.seconds)
 
-    def _learn(self, wish: Interruption) -> None:
-        settings, learner = self.settings, self.learner
+    def _learn(self, asked: Interruption) -> None:
+        settings, learner, share = self.settings, self.learner, self.processes
         grid = self.data.grid if settings.space_time else None
-        order = StreamSettings(batch=settings.batch, seed=self.seed, window=settings.window)
+        order = StreamSettings(settings.batch, self.seed, settings.window, share.rank, share.ranks)
         with self.data.stream("training", order, start=self.place.rows) as stream:
             while not self.complete:
                 prepared = prepare(next(stream), learner.emulator, grid)
                 self.sums += learner.step(prepared, self.place.rows // settings.batch)
                 self.place.rows += settings.batch
                 self.meter.count(settings.batch)
-                self._watch()
-                self._close_when_due(wish)
-                if wish:
-                    self._stop(wish)
-                late = time.monotonic() - self.saved > 60 * settings.checkpoint_minutes
-                if late and self.schedule.open_steps(self.place.rows, self.place.closed):
-                    self._save()
+                looking = self._watch()
+                self._close_when_due(asked)
+                if looking and not self.complete:
+                    self._grant(self._agree(asked))
 
-    def _watch(self) -> None:
-        """Look at the loss after a step: at once where that costs nothing, else about twice a second."""
-        due = time.monotonic() - self.reported > _REPORT_SECONDS
-        if due or self.fabric.device.type == "cpu":
+    def _watch(self) -> bool:
+        """Look at the loss after a step, where that costs nothing, else now and then; whether this step was one."""
+        looking = self.fabric.device.type == "cpu" or self.place.rows // self.settings.batch % _LOOK_STEPS == 0
+        if looking:
             self._check_loss()
-        if due:
-            self._report("training")
+            if time.monotonic() - self.reported > _REPORT_SECONDS:
+                self._report("training")
+        return looking
+
+    def _agree(self, asked: Interruption) -> Wish:
+        """What all processes do now: the most urgent of what each would do."""
+        settings, now = self.settings, time.monotonic()
+        wish = asked.wish
+        if not wish and self.deadline is not None:
+            steps = 1 if self.fabric.device.type == "cpu" else _LOOK_STEPS
+            ends = self.schedule.end(self.place.closed) * settings.batch <= self.place.rows + steps * settings.batch
+            needed = self.meter.seconds_to_end(steps * settings.batch, self.validation_rows if ends else 0)
+            wish = Wish.TIME_IS_UP if now + needed > self.deadline else wish
+        if not wish and now - self.saved > 60 * settings.checkpoint_minutes:
+            wish = Wish.SAVE
+        return Wish(self.processes.largest(wish))
 
     def _check_loss(self) -> None:
         if math.isfinite(float(self.sums[0])):
             return
         rows, batch = self.place.rows, self.settings.batch
-        raise SubgridError(
+        error = SubgridError(
             f"{self.out}: the loss is not finite at step {rows // batch} (rows {rows - batch} to {rows - 1}); "
             f"{checkpoint.standing(self.out)}. Lower training.learning_rate, set training.clip (1.0, say) or "
             "training.precision=32-true in a new --out; subgrid verify DATASET tells whether the data are whole"
         )
+        raise self.processes.told_once(error)
 
     def _report(self, stage: Literal["training", "validation", "checkpoint"]) -> None:
         place, schedule, total = self.place, self.schedule, self.settings.sub_epochs
@@ -129,7 +163,7 @@ class Run:
         )
         self.reported = time.monotonic()
 
-    def _close_when_due(self, wish: Interruption) -> None:
+    def _close_when_due(self, asked: Interruption) -> None:
         """At the end of a sub-epoch: score, write the line of metrics, save; in this order."""
         place = self.place
         steps = self.schedule.open_steps(place.rows, place.closed)
@@ -139,7 +173,7 @@ class Run:
         self._report("validation")
         rate = self.meter.lap()
         with self.meter.aside(validation=True):
-            scores = self._validate(wish)
+            scores = self._validate(asked)
         place.closed, place.scores = place.closed + 1, scores
         line = {
             "event": "sub_epoch",
@@ -151,28 +185,31 @@ class Run:
             "seconds": round(self.meter.seconds, 3),
             "columns_per_second": round(rate, 1),
         }
-        metrics.append(self.out / METRICS, line)
+        self.processes.first(lambda: metrics.append(self.out / METRICS, line))
         self.sums.zero_()
         self._save(closing=True)
         self._report("training")
 
-    def _validate(self, wish: Interruption) -> dict[str, float | None] | None:
+    def _validate(self, asked: Interruption) -> dict[str, float | None] | None:
         if not self.validation_rows:
             return None
+        batch, share = self.settings.validation_batch, (self.processes.rank, self.processes.ranks)
         with self.learner.predicting():
-            batch = self.settings.validation_batch
-            card = validate(self.learner.emulator, self.data, self.validation_rows, batch, lambda: bool(wish))
-        if card is None:
-            self._stop(wish)
-        return card.headline()
+            card = validate(self.learner.emulator, self.data, self.validation_rows, batch, lambda: bool(asked), share)
+        found = self.processes.gather(card.state() if card else None)
+        if None in found:
+            self._grant(self._agree(asked))  # somebody was asked to stop
+        cards = [Scorecard.from_state(state) for state in found]
+        return sum(cards, Scorecard.zero(self.data.variables)).headline()
 
-    def _stop(self, wish: Interruption) -> NoReturn:
+    def _grant(self, wish: Wish) -> None:
+        """Save where that is wished and something is new; end the segment where that is wished."""
         place = self.place
-        if place.latest != f"rows-{place.rows}" and (
-            self.schedule.open_steps(place.rows, place.closed) or not place.latest
-        ):
+        new = self.schedule.open_steps(place.rows, place.closed) > 0 or not place.latest
+        if wish and new and place.latest != f"rows-{place.rows}":
             self._save()
-        raise wish.end()
+        if wish.stops:
+            raise wish.end()
 
     def _save(self, closing: bool = False) -> None:
         self._check_loss()

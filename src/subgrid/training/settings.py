@@ -18,6 +18,8 @@ class TrainingSettings(BaseModel):
         rows: length of the run in rows; what is left over after whole batches is not trained on.
         sub_epochs: equal pieces of the run.
         batch: rows of one step, over all processes.
+        accumulate: pieces that a process takes its share of a batch in, one after the other, to need less memory; the
+            step is the same but that batch normalisation takes its moments over a piece (of all processes).
         window: shards whose rows are shuffled together.
         learning_rate: the largest rate.
         schedule: half-cosine with one value a sub-epoch (as the competition's winner did) or one a step.
@@ -43,6 +45,7 @@ class TrainingSettings(BaseModel):
     rows: PositiveInt = 1_000_000
     sub_epochs: PositiveInt = 10
     batch: PositiveInt = 128
+    accumulate: PositiveInt = 1
     window: PositiveInt = 16
     learning_rate: float = Field(default=1e-3, gt=0)
     schedule: Literal["sub_epoch", "step"] = "sub_epoch"

@@ -1,5 +1,6 @@
 """Commands that learn and judge: train, predict, score, run."""
 
+import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,11 +25,17 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of the run; one that exists goes on.")],
     set_: Annotated[list[str] | None, _SET] = None,
     init: Annotated[str | None, typer.Option(help="Start from the weights of another run, RUN or RUN@NAME.")] = None,
+    time_limit: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Save and end before this much time, as in 1h30m; then exit 75.")
+    ] = None,
 ) -> None:
     """Train a network on a data set. The same command again goes on where it was stopped.
 
+    torchrun and srun start it in several processes, which share every batch.
+
     Example: subgrid train recipes/quickstart.yaml --data data --out run --set training.rows=200000
     """
+    deadline = time.monotonic() + terminal.seconds_of(time_limit) if time_limit else None
     from subgrid.recipe import load_recipe
     from subgrid.records.reader import Dataset
 
@@ -37,10 +44,15 @@ def train(
     from subgrid.training.loop import train as train_run
 
     with terminal.TrainingDisplay() as display:
-        summary = train_run(settings, dataset, out, init, display)
-    print(f"{out}: {summary.rows:,} rows in {terminal.duration(summary.seconds)}, checkpoint {summary.latest}")
-    if summary.scores:
-        print(_figures(summary.scores))
+        summary = train_run(settings, dataset, out, init, display, deadline)
+    if terminal.speaks():
+        print(f"{out}: {summary.rows:,} rows in {terminal.duration(summary.seconds)}, checkpoint {summary.latest}")
+        if summary.scores:
+            print(_figures(summary.scores))
+    if not summary.complete:
+        if terminal.speaks():
+            terminal.say(f"{out}: not finished: the time limit of {time_limit} has come; the same command goes on")
+        raise typer.Exit(terminal.GO_ON)
 
 
 def predict(

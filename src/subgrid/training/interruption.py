@@ -27,14 +27,16 @@ class Wish(IntEnum):
         return self > Wish.SAVE
 
     def end(self) -> BaseException:
-        """What to raise once all is saved: KeyboardInterrupt, SystemExit(143) for SIGTERM, TimeIsUp."""
-        if self == Wish.TIME_IS_UP:
-            return TimeIsUp()
+        """How a process that was asked to stop ends: KeyboardInterrupt, or SystemExit(143) for SIGTERM."""
         return KeyboardInterrupt() if self == Wish.INTERRUPT else SystemExit(_TERMINATED)
 
 
-class TimeIsUp(Exception):  # noqa: N818 - it ends a segment as it should end
-    """The segment saved and stopped before its time limit; the run is not finished."""
+class SegmentEndsError(Exception):
+    """All processes have agreed to end this segment, and the run is saved; ``wish`` says why."""
+
+    def __init__(self, wish: Wish) -> None:
+        super().__init__(wish.name)
+        self.wish = wish
 
 
 class Interruption:

@@ -6,7 +6,7 @@ the same bits as one that was not, on the same machine, with the same torch, thr
 """
 
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import torch
 from subgrid.errors import DatasetError, SettingsError, SubgridError
 from subgrid.records.reader import Dataset
 from subgrid.training import checkpoint, folder, machine
-from subgrid.training.interruption import TimeIsUp
+from subgrid.training.interruption import SegmentEndsError, Wish
 from subgrid.training.processes import Processes
 from subgrid.training.progress import Reporter, Silence
 from subgrid.training.run import Run, Segment
@@ -100,8 +100,11 @@ def _train(
         raise DatasetError(f"{data.folder}: has digest {data.digest} here and {digest} for the first process")
     run = Run(recipe, data, out, segment)
     run.start(latest, init)
-    with suppress(TimeIsUp):
+    try:
         run.go()
+    except SegmentEndsError as ended:
+        if ended.wish != Wish.TIME_IS_UP:
+            raise ended.wish.end() from None
     place = run.place
     return RunSummary(out, place.rows, place.latest, place.best, place.scores, place.seconds, run.complete)
 

@@ -3,6 +3,7 @@
 Several processes share a run where torchrun or srun starts them; they speak gloo on CPUs and nccl on CUDA.
 """
 
+import inspect
 import logging
 import os
 import platform
@@ -21,6 +22,7 @@ from lightning_fabric.plugins.environments import (
     TorchElasticEnvironment,
 )
 from lightning_fabric.strategies import DDPStrategy
+from torch.nn.parallel import DistributedDataParallel
 
 from subgrid.errors import SettingsError
 from subgrid.training.launch import Launch, launch
@@ -86,12 +88,11 @@ def _joined(device: str, precision: Any, started: Launch) -> Fabric:
         raise SettingsError("training.device = mps works in one process; use training.device=cpu with several")
     environment: type[ClusterEnvironment] = TorchElasticEnvironment if started.by == "torchrun" else SLURMEnvironment
     try:
-        # Buffers need no broadcast: they follow from moments that all processes share.
         fabric = Fabric(
             accelerator=device,
             devices=started.on_node,
             num_nodes=started.nodes,
-            strategy=DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True),
+            strategy=DDPStrategy(gradient_as_bucket_view=True, **_without_buffers()),
             precision=precision,
             plugins=[environment()],
         )
@@ -103,6 +104,12 @@ def _joined(device: str, precision: Any, started: Launch) -> Fabric:
             f"process {started.rank} of {started.ranks} (started by {started.by}) could not join the others: {error}"
         ) from error
     return fabric
+
+
+def _without_buffers() -> Any:
+    """Tells DistributedDataParallel not to send buffers round before each step: all processes compute the same ones."""
+    known = inspect.signature(DistributedDataParallel).parameters
+    return {"forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False}
 
 
 def resolve_precision(precision: str, device: str) -> str:

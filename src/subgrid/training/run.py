@@ -14,7 +14,7 @@ from subgrid.evaluation.scorecard import Scorecard
 from subgrid.records.reader import Dataset, StreamSettings
 from subgrid.training import checkpoint, machine, metrics
 from subgrid.training.batches import prepare
-from subgrid.training.interruption import Interruption, Wish, interruption
+from subgrid.training.interruption import Interruption, SegmentEndsError, Wish, interruption
 from subgrid.training.keeper import BEST_BY, METRICS, Keeper, Place
 from subgrid.training.learner import Learner
 from subgrid.training.losses import PARTS
@@ -117,7 +117,7 @@ class Run:
                 looking = self._watch()
                 self._close_when_due(asked)
                 if looking and not self.complete:
-                    self._grant(self._agree(asked))
+                    self._grant(Wish(self.processes.largest(_wish(self, asked))))
 
     def _watch(self) -> bool:
         """Look at the loss after a step, where that costs nothing, else now and then; whether this step was one."""
@@ -127,19 +127,6 @@ class Run:
             if time.monotonic() - self.reported > _REPORT_SECONDS:
                 self._report("training")
         return looking
-
-    def _agree(self, asked: Interruption) -> Wish:
-        """What all processes do now: the most urgent of what each would do."""
-        settings, now = self.settings, time.monotonic()
-        wish = asked.wish
-        if not wish and self.deadline is not None:
-            steps = 1 if self.fabric.device.type == "cpu" else _LOOK_STEPS
-            ends = self.schedule.end(self.place.closed) * settings.batch <= self.place.rows + steps * settings.batch
-            needed = self.meter.seconds_to_end(steps * settings.batch, self.validation_rows if ends else 0)
-            wish = Wish.TIME_IS_UP if now + needed > self.deadline else wish
-        if not wish and now - self.saved > 60 * settings.checkpoint_minutes:
-            wish = Wish.SAVE
-        return Wish(self.processes.largest(wish))
 
     def _check_loss(self) -> None:
         if math.isfinite(float(self.sums[0])):
@@ -198,7 +185,7 @@ class Run:
             card = validate(self.learner.emulator, self.data, self.validation_rows, batch, lambda: bool(asked), share)
         found = self.processes.gather(card.state() if card else None)
         if None in found:
-            self._grant(self._agree(asked))  # somebody was asked to stop
+            self._grant(Wish(self.processes.largest(_wish(self, asked))))  # somebody was asked to stop
         cards = [Scorecard.from_state(state) for state in found]
         return sum(cards, Scorecard.zero(self.data.variables)).headline()
 
@@ -209,7 +196,7 @@ class Run:
         if wish and new and place.latest != f"rows-{place.rows}":
             self._save()
         if wish.stops:
-            raise wish.end()
+            raise SegmentEndsError(wish)
 
     def _save(self, closing: bool = False) -> None:
         self._check_loss()
@@ -218,3 +205,16 @@ class Run:
         with self.meter.aside():
             self.keeper.save(self.place, closing)
         self.saved = time.monotonic()
+
+
+def _wish(run: Run, asked: Interruption) -> Wish:
+    """What this process would do now, were it alone."""
+    if asked:
+        return asked.wish
+    now, settings = time.monotonic(), run.settings
+    if run.deadline is not None:
+        rows = settings.batch * (1 if run.fabric.device.type == "cpu" else _LOOK_STEPS)  # until the next look
+        closes = run.schedule.end(run.place.closed) * settings.batch <= run.place.rows + rows
+        if now + run.meter.seconds_to_end(rows, run.validation_rows if closes else 0) > run.deadline:
+            return Wish.TIME_IS_UP
+    return Wish.SAVE if now - run.saved > 60 * settings.checkpoint_minutes else Wish.GO_ON

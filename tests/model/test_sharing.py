@@ -33,7 +33,7 @@ class Others:
     """torch.distributed, if two other processes held the other shares of a batch."""
 
     def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, rank: int, shares: torch.Tensor, gradients: torch.Tensor
+        self, patch: pytest.MonkeyPatch, rank: int, shares: torch.Tensor, gradients: torch.Tensor
     ) -> None:
         self.rank, self.shares, self.gradients = rank, shares, gradients
         for name in ("all_gather", "all_reduce", "get_rank"):

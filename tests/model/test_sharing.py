@@ -32,9 +32,7 @@ def test_moments_of_shares_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatc
 class Others:
     """torch.distributed, if two other processes held the other shares of a batch."""
 
-    def __init__(
-        self, patch: pytest.MonkeyPatch, rank: int, shares: torch.Tensor, gradients: torch.Tensor
-    ) -> None:
+    def __init__(self, patch: pytest.MonkeyPatch, rank: int, shares: torch.Tensor, gradients: torch.Tensor) -> None:
         self.rank, self.shares, self.gradients = rank, shares, gradients
         for name in ("all_gather", "all_reduce", "get_rank"):
             patch.setattr(dist, name, getattr(self, name))

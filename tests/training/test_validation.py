@@ -29,6 +29,14 @@ def test_scores_do_not_depend_on_the_batch(data, emulator, rows: int, batch: int
     assert card.headline() == pytest.approx(expected.headline(), rel=1e-4)
 
 
+@pytest.mark.parametrize("ranks", [2, 3, 20])
+def test_shares_of_the_rows_add_up_to_all(data, emulator, ranks: int) -> None:
+    cards = [validate(emulator, data, 50, 8, share=(rank, ranks)) for rank in range(ranks)]
+    whole = validate(emulator, data, 50, 8)
+    assert sum(card.rows for card in cards) == 50
+    assert sum(cards[1:], cards[0]).headline() == pytest.approx(whole.headline(), rel=1e-9)
+
+
 def test_a_limit_of_nought_is_no_limit(data, unvalidated) -> None:
     assert [validation_rows(data, limit) for limit in (0, 10, 1000)] == [72, 10, 72]
     assert validation_rows(unvalidated, 10) == 0

@@ -102,7 +102,9 @@ def _train(
     run.start(latest, init)
     try:
         run.go()
+        processes.wait()
     except SegmentEndsError as ended:
+        processes.wait()
         if ended.wish != Wish.TIME_IS_UP:
             raise ended.wish.end() from None
     place = run.place

@@ -75,6 +75,10 @@ class Processes:
             raise SystemExit(1)
         return outcome[1]
 
+    def wait(self) -> None:
+        """Until all are here: torchrun ends the others as soon as one process ends otherwise than well."""
+        self.first(lambda: None)
+
     def told_once(self, error: Exception) -> BaseException:
         """What to raise for an error that every process meets at the same place: rank 0 tells it."""
         return error if self.rank == 0 else SystemExit(1)

@@ -93,8 +93,8 @@ class Meter:
         return rate
 
     @contextmanager
-    def aside(self, validation: bool = False) -> Iterator[None]:
-        """Time that is not spent on training, but on a validation or a checkpoint."""
+    def aside(self, validation: bool = False, checkpoint: bool = False) -> Iterator[None]:
+        """Time that is not spent on training, but on a validation, a checkpoint or something else."""
         start = time.monotonic()
         try:
             yield
@@ -104,7 +104,7 @@ class Meter:
             self._lap_aside += spent
             if validation:
                 self._validation = spent
-            else:
+            if checkpoint:
                 self._checkpoint = spent
 
     def seconds_left(self, rows: int, validations: int) -> float | None:

@@ -17,6 +17,7 @@ from subgrid.training.batches import prepare
 from subgrid.training.interruption import Interruption, SegmentEndsError, Wish, interruption
 from subgrid.training.keeper import BEST_BY, METRICS, Keeper, Place
 from subgrid.training.learner import Learner
+from subgrid.training.loggers import Loggers
 from subgrid.training.losses import PARTS
 from subgrid.training.processes import Processes
 from subgrid.training.progress import Meter, Progress, Reporter, Silence
@@ -72,6 +73,9 @@ class Run:
             "conditions": machine.conditions(recipe.training, self.fabric),
         }
         self.keeper = Keeper(out, self.learner, card, self.processes)
+        names = self.settings.loggers if self.processes.rank == 0 else ()
+        about = {name: card[name] for name in ("recipe", "data_digest", "variables", "parameters", "conditions")}
+        self.loggers = Loggers(names, out, about, self.reporter.notice)
         wide = torch.float32 if self.fabric.device.type == "mps" else torch.float64
         self.sums = torch.zeros(len(PARTS), dtype=wide, device=self.fabric.device)
         self.saved, self.reported = time.monotonic(), 0.0
@@ -99,10 +103,15 @@ class Run:
     def go(self) -> None:
         """Train to the end of the run; ends with the line ``finished`` in its metrics."""
         with interruption(patient=self.processes.ranks > 1) as asked:
-            self._close_when_due(asked)
-            if not self.complete:
-                self._learn(asked)
-        self.keeper.finish(self.place, self.meter.seconds)
+            with self.meter.aside():
+                self.processes.first(lambda: self.loggers.open(metrics.sub_epochs(self.out / METRICS)))
+            try:
+                self._close_when_due(asked)
+                if not self.complete:
+                    self._learn(asked)
+                self.keeper.finish(self.place, self.meter.seconds)
+            finally:
+                self.loggers.close(self.complete)
 
     def _learn(self, asked: Interruption) -> None:
         settings, learner, share = self.settings, self.learner, self.processes
@@ -175,6 +184,8 @@ class Run:
         self.processes.first(lambda: metrics.append(self.out / METRICS, line))
         self.sums.zero_()
         self._save(closing=True)
+        with self.meter.aside():
+            self.loggers.log(line)
         self._report("training")
 
     def _validate(self, asked: Interruption) -> dict[str, float | None] | None:
@@ -202,7 +213,7 @@ class Run:
         self._check_loss()
         self._report("checkpoint")
         self.place.seconds, self.place.sums = self.meter.seconds, self.sums.tolist()
-        with self.meter.aside():
+        with self.meter.aside(checkpoint=True):
             self.keeper.save(self.place, closing)
         self.saved = time.monotonic()
 

@@ -38,6 +38,7 @@ class TrainingSettings(BaseModel):
         validation_rows: of the validation split at the end of a sub-epoch; 0 takes all.
         validation_batch: rows predicted at once; does not change what is learnt.
         checkpoint_minutes: time between checkpoints within a sub-epoch.
+        loggers: who gets the metrics besides metrics.jsonl: ``mlflow``, ``wandb``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,6 +67,7 @@ class TrainingSettings(BaseModel):
     validation_rows: NonNegativeInt = 0
     validation_batch: PositiveInt = 512
     checkpoint_minutes: float = Field(default=5.0, gt=0)
+    loggers: tuple[Literal["mlflow", "wandb"], ...] = ()
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -97,6 +99,7 @@ HARMLESS = (
     "training.device",
     "training.validation_batch",
     "training.checkpoint_minutes",
+    "training.loggers",
 )
 """Recipe keys that may change when a run is resumed: they do not decide what is learnt, but for the last bits."""
 

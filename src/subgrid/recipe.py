@@ -137,7 +137,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
 def parse_recipe(text: str, overrides: Sequence[str] = (), where: str = "recipe") -> Recipe:
     """A recipe from YAML text; as ``load_recipe``, with ``where`` as its name in messages."""
-    tree = _read(text, where)
+    tree = read_yaml(text, where)
     if tree is not None and not isinstance(tree, dict):
         raise SettingsError(
             f"{where}: expected keys such as {', '.join(Recipe.model_fields)}, found {str(tree)[:60]!r}"
@@ -149,7 +149,7 @@ def parse_recipe(text: str, overrides: Sequence[str] = (), where: str = "recipe"
         if not equals or not name:
             raise SettingsError(f"--set {override}: expected KEY=VALUE, as in training.rows=100000")
         places[name] = f"--set {override}"
-        _put(tree, name.split("."), _read(value, places[name]), places[name])
+        _put(tree, name.split("."), read_yaml(value, places[name]), places[name])
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
@@ -232,7 +232,8 @@ for _dialect in (_Loader, _Dumper):
     _dialect.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+.0123456789"))
 
 
-def _read(text: str, where: str) -> Any:
+def read_yaml(text: str, where: str) -> Any:
+    """Plain values of YAML 1.2 text; raises SettingsError, with ``where`` as its name, for anything else."""
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:

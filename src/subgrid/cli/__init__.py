@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from subgrid import __version__
-from subgrid.cli import data, learning, terminal
+from subgrid.cli import data, learning, study, terminal
 from subgrid.errors import SubgridError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 data.register(app)
 learning.register(app)
+study.register(app)
 
 
 def _version(asked: bool) -> None:

@@ -1,9 +1,15 @@
 """A study's file becomes the runs that it says: one factor at a time, products where wanted, nothing twice."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from subgrid.errors import SettingsError
 from subgrid.recipe import parse_recipe
+from subgrid.study.plan import load_study
+
+ROOT = Path(__file__).resolve().parents[2]
 
 FACTORS = """
 seeds: [3, 1]
@@ -91,3 +97,11 @@ def test_odd_studies_are_refused(text: str, message: str, planned) -> None:
 def test_names_are_names_of_folders(planned) -> None:
     _, runs = planned("seeds: [0]\nfactors: {../../odd name: {a/b: {training.batch: 4}}, model.layers: [[4, 4]]}")
     assert [run.name for run in runs[1:]] == ["odd_name=a_b.seed-0", "model.layers=_4_4.seed-0"]
+
+
+def test_the_study_of_the_documents_can_be_planned(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "study.md").read_text().split("```yaml\n")[1].split("```")[0]
+    (tmp_path / "study.yaml").write_text(text)
+    shutil.copy(ROOT / "recipes" / "quickstart.yaml", tmp_path)
+    _, runs = load_study(tmp_path / "study.yaml")
+    assert len(runs) == 3 * (1 + 2 + 2 + 2 + 4)  # no value of a factor is the base's

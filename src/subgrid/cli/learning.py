@@ -45,13 +45,13 @@ def train(
 
     with terminal.TrainingDisplay() as display:
         summary = train_run(settings, dataset, out, init, display, deadline)
-    if terminal.speaks():
-        print(f"{out}: {summary.rows:,} rows in {terminal.duration(summary.seconds)}, checkpoint {summary.latest}")
-        if summary.scores:
-            print(_figures(summary.scores))
+    if not terminal.speaks():
+        return  # the first of several processes tells, and its exit code is the run's
+    print(f"{out}: {summary.rows:,} rows in {terminal.duration(summary.seconds)}, checkpoint {summary.latest}")
+    if summary.scores:
+        print(_figures(summary.scores))
     if not summary.complete:
-        if terminal.speaks():
-            terminal.say(f"{out}: not finished: the time limit of {time_limit} has come; the same command goes on")
+        terminal.say(f"{out}: not finished: the time limit of {time_limit} has come; the same command goes on")
         raise typer.Exit(terminal.GO_ON)
 
 

@@ -106,7 +106,7 @@ def _train(
     except SegmentEndsError as ended:
         processes.wait()
         if ended.wish != Wish.TIME_IS_UP:
-            raise ended.wish.end() from None
+            raise processes.told_once(ended.wish.end()) from None
     place = run.place
     return RunSummary(out, place.rows, place.latest, place.best, place.scores, place.seconds, run.complete)
 

@@ -1,6 +1,7 @@
 """What the processes of one run say to each other; one process alone says nothing and waits for nobody.
 
-Every call here is made by all processes at the same place of the run, or by none.
+Every call here is made by all processes at the same place of the run, or by none. Where all end together, the first
+tells why and has the exit code of the run; the others end with 0, for launchers end all as soon as one ends otherwise.
 """
 
 from collections.abc import Callable, Iterator
@@ -61,7 +62,7 @@ class Processes:
     def first(self, act: Callable[[], Result]) -> Result:
         """Let rank 0 act alone while the others wait; its plain result in all.
 
-        Where it raises a SubgridError or OSError, the others end quietly with exit code 1: one error is told once.
+        Where it raises, the others end quietly: one error is told once.
         """
         if self.ranks == 1:
             return act()
@@ -72,16 +73,16 @@ class Processes:
         finally:
             dist.broadcast_object_list(outcome, src=0)
         if not outcome[0]:
-            raise SystemExit(1)
+            raise SystemExit(0)
         return outcome[1]
 
     def wait(self) -> None:
-        """Until all are here: torchrun ends the others as soon as one process ends otherwise than well."""
+        """Until all are here."""
         self.first(lambda: None)
 
-    def told_once(self, error: Exception) -> BaseException:
-        """What to raise for an error that every process meets at the same place: rank 0 tells it."""
-        return error if self.rank == 0 else SystemExit(1)
+    def told_once(self, end: BaseException) -> BaseException:
+        """What to raise for an end that all processes come to at the same place: rank 0 tells it."""
+        return end if self.rank == 0 else SystemExit(0)
 
     @contextmanager
     def named(self) -> Iterator[None]:

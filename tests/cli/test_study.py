@@ -9,7 +9,6 @@ recipe: recipe.yaml
 seeds: [0]
 set: {model.name: mlp, training.rows: 32}
 factors:
-  training.loss: [mse]
   rate:
     broken: {training.learning_rate: 1e30, training.loss: mse}
 """
@@ -28,13 +27,22 @@ def test_a_dry_run_lists_the_runs_and_writes_nothing(subgrid, file: Path, work: 
     assert answer.code == 0
     assert [line.split() for line in answer.out.splitlines()[:2]] == [
         ["base.seed-0", "32", "rows", "to", "do"],
-        ["training.loss=mse.seed-0", "32", "rows", "to", "do"],
+        ["rate=broken.seed-0", "32", "rows", "to", "do"],
     ]
-    assert answer.out.splitlines()[-1] == "3 runs, 96 rows to train on"
+    assert answer.out.splitlines()[-1] == "2 runs, 64 rows to train on"
     found = subgrid(*command, "--json").data
-    assert (found["rows_left"], found["seconds_left"], len(found["runs"])) == (96, None, 3)
-    assert found["runs"][1]["overrides"] == {"training.loss": "mse"} and found["runs"][1]["state"] == "to do"
+    assert (found["rows_left"], found["seconds_left"], len(found["runs"])) == (64, None, 2)
+    assert found["runs"][1]["overrides"]["training.loss"] == "mse" and found["runs"][1]["state"] == "to do"
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["run", "study"])
+def test_commands_of_one_process_are_refused_to_several(
+    command: str, refused, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "1", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    assert f"subgrid {command} works in one process" in refused(command, file)
 
 
 def test_what_is_missing_is_named(refused, file: Path, work: Path) -> None:
@@ -50,11 +58,12 @@ def test_runs_fail_alone_and_the_table_compares_the_others(subgrid, file: Path, 
     answer = subgrid(*command)
     assert answer.code == 1
     rows = {line.split()[0]: line for line in answer.out.splitlines()}
-    assert list(rows) == ["variant", "base", "training.loss=mse", "rate=broken"]
+    assert list(rows) == ["variant", "base", "rate=broken"]
     assert rows["rate=broken"].endswith("1 failed") and "failed" not in rows["base"]
     assert "not finite" in answer.err
     again = subgrid(*command, "--summary", "--json")
     assert (again.code, again.err) == (0, "")
-    entry = again.data["summary"][1]
-    assert (entry["runs"], entry["failed"]) == (1, 0) and isinstance(entry["difference"], float)
-    assert [line["status"] for line in again.data["runs"]] == ["done", "done", "failed"]
+    base, broken = again.data["summary"]
+    assert (base["runs"], base["failed"], broken["runs"], broken["failed"]) == (1, 0, 0, 1)
+    assert isinstance(base["r2_294"], float) and broken["difference"] is None
+    assert [line["status"] for line in again.data["runs"]] == ["done", "failed"]

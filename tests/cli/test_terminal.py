@@ -40,9 +40,12 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 
 def test_one_process_of_several_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert terminal.speaks()
+    terminal.refuse_several("run")
     for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "1", "WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
     assert not terminal.speaks()
+    with pytest.raises(SettingsError, match="subgrid run works in one process, torchrun started 2"):
+        terminal.refuse_several("run")
 
 
 def test_json_is_one_object_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:

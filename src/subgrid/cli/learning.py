@@ -126,6 +126,7 @@ def run(recipe: Annotated[Path, _RECIPE], set_: Annotated[list[str] | None, _SET
     """
     from subgrid.recipe import load_recipe
 
+    terminal.refuse_several("run")
     settings = load_recipe(recipe, set_ or [])
     from subgrid import chain
 

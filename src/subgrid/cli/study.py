@@ -31,6 +31,7 @@ def study(
     from subgrid.study.plan import load_study
     from subgrid.study.runs import Workshop
 
+    terminal.refuse_several("study")
     settings, runs = load_study(file)
     places = {"data": data or settings.data, "out": out or settings.out}
     if missing := [name for name, place in places.items() if place is None]:

@@ -24,6 +24,16 @@ def speaks() -> bool:
     return launch().rank == 0
 
 
+def refuse_several(command: str) -> None:
+    """Raise SettingsError where torchrun or srun started several processes of a command that works in one."""
+    from subgrid.training.launch import launch
+
+    if (started := launch()).ranks > 1:
+        raise SettingsError(
+            f"subgrid {command} works in one process, {started.by} started {started.ranks}; several share subgrid train"
+        )
+
+
 def say(text: str) -> None:
     """A line for the user that is not the result: standard error."""
     print(text, file=sys.stderr, flush=True)

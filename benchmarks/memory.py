@@ -1,7 +1,8 @@
-"""Peak anonymous memory of a build, a reader and a prediction over many times the rows: it must not grow.
+"""Peak anonymous memory of a build, a reader, a prediction and its scores over many times the rows: it must not grow.
 
     python benchmarks/memory.py SOURCE                  raw steps, once and linked a hundred times under other years
     python benchmarks/memory.py SOURCE --times 20 --jobs build,read
+    python benchmarks/memory.py SOURCE --times 435 --jobs score     10 million rows of 60 steps of 384 columns
 
 Each job runs in a process of its own; ``RssAnon`` of /proc/PID/status is looked at every 10 ms. The prediction is by a
 tiny network, because only its memory counts.
@@ -17,7 +18,14 @@ from pathlib import Path
 from build import linked
 from machine import describe
 
-_TINY = ("model.name=mlp", "model.layers=[16]", "training.rows=640", "training.sub_epochs=1", "training.batch=64")
+_TINY = (
+    "model.name=mlp",
+    "model.layers=[16]",
+    "training.rows=640",
+    "training.sub_epochs=1",
+    "training.batch=64",
+    "training.confidence=false",
+)
 _READ = """
 import sys
 from subgrid.records.reader import Dataset, StreamSettings
@@ -53,28 +61,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path)
     parser.add_argument("--times", type=int, default=100)
-    parser.add_argument("--jobs", default="build,read,predict")
+    parser.add_argument("--jobs", default="build,read,predict,score")
     parser.add_argument("--scratch", type=Path, default=None)
     arguments = parser.parse_args()
     print(describe("numpy", "torch"))
     jobs = arguments.jobs.split(",")
     with tempfile.TemporaryDirectory(dir=arguments.scratch) as folder:
         scratch, recipe = Path(folder), Path(__file__).parents[1] / "recipes" / "quickstart.yaml"
+        changes = [word for change in _TINY for word in ("--set", change)]
         peaks: dict[str, list[float]] = {job: [] for job in jobs}
         for times in (1, arguments.times):
             steps = linked(arguments.source, scratch / f"raw{times}", times)
-            data = scratch / f"data{times}"
-            built = peak(subgrid("build", scratch / f"raw{times}", data, "--shard-size", "4MB"))
-            ways = {"build": lambda built=built: built,
-                    "read": lambda data=data: peak([sys.executable, "-c", _READ, str(data)]),
-                    "predict": lambda data=data, times=times: peak(
-                        subgrid("predict", scratch / "run", data, scratch / f"prediction{times}"))}  # fmt: skip
-            if "predict" in jobs and times == 1:
-                changes = [word for change in _TINY for word in ("--set", change)]
+            raw, data = scratch / f"raw{times}", scratch / f"data{times}"
+            prediction = scratch / f"prediction{times}"
+            found = {}
+            if times == 1 or {"build", "read"} & set(jobs):
+                found["build"] = peak(subgrid("build", raw, data, "--shard-size", "4MB"))
+                found["read"] = peak([sys.executable, "-c", _READ, str(data)])
+            if times == 1:
                 peak(subgrid("train", recipe, "--data", data, "--out", scratch / "run", *changes))
+            if {"predict", "score"} & set(jobs):
+                found["predict"] = peak(subgrid("predict", scratch / "run", raw, prediction))
+                found["score"] = peak(subgrid("score", prediction, raw))
             for job in jobs:
-                peaks[job].append(ways[job]())
-                print(f"{job:8s} {steps:6,} steps: peak {peaks[job][-1]:7.1f} MB", flush=True)
+                peaks[job].append(found[job])
+                print(f"{job:8s} {steps:6,} steps: peak {found[job]:7.1f} MB", flush=True)
     for job, (one, many) in peaks.items():
         print(f"{job:8s} {arguments.times} times the rows: {many / one:.2f} x the memory")
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted(
     path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")] if not {"_build", "generated"} & set(path.parts)
 )
-COMMANDS = ("build", "inspect", "predict", "run", "sample", "score", "stats", "study", "train", "verify")
+COMMANDS = ("build", "ensemble", "inspect", "predict", "run", "sample", "score", "stats", "study", "train", "verify")
 
 
 def command_help(*arguments: str) -> str:
@@ -94,3 +94,14 @@ def test_the_table_of_commands_is_the_command_line() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_documented_options_are_those_of_the_command(command: str) -> None:
     assert options_of(command_help(command)) - {"--help"} == documented_options().get(command, set())
+
+
+@pytest.mark.slow
+def test_the_python_of_the_documents_runs(tmp_path: Path) -> None:
+    code = "\n".join(re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(), re.DOTALL))
+    shorter = code.replace("training.rows=20000", "training.rows=1280").replace("columns=96", "columns=24")
+    assert shorter.count("1280") == shorter.count("columns=24") == 1
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    done = subprocess.run([sys.executable, "-c", shorter], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "(256, 556) (256, 368)" in done.stdout and "'r2_294': 0." in done.stdout

@@ -15,6 +15,7 @@ from subgrid.records.blueprint import BuildSettings
 from subgrid.records.build import Running, build, prepare
 from subgrid.records.plan import Part
 from subgrid.records.reader import Dataset
+from subgrid.schema.variable_sets import variable_set
 from subgrid.source.locations import Location
 
 
@@ -76,6 +77,37 @@ def test_a_prediction_says_where_it_comes_from(work: Path) -> None:
     assert (found["kind"], found["rows"], found["variable_set"]) == ("prediction", 72, "kaggle")
     assert found["checkpoint_digest"] == StoredPrediction.open(work / "prediction").manifest.checkpoint_digest
     assert "shards" not in found
+
+
+def test_an_ensemble_shows_members_and_weights_by_kind() -> None:
+    names = [item.name for item in variable_set("kaggle").targets]
+    members = [
+        {"path": f"../{run}", "run": f"runs/{run}", "checkpoint": "5", "group": "",
+         "weights": {name: abs(place - (0.25 if name.startswith(("ptend_u", "ptend_v", "ptend_q0003")) else 0.75))
+                     for name in names}}
+        for place, run in enumerate(("one", "two"))
+    ]  # fmt: skip
+    assert inspection.weights_text(members).splitlines() == [
+        "   network  prediction",
+        "1  one@5    ../one",
+        "2  two@5    ../two",
+        "",
+        "weight of                                                        1      2",
+        "temperature, radiation, precipitation, ptend_q0001, ptend_q0002  0.750  0.250",
+        "wind, ptend_q0003                                                0.250  0.750",
+    ]
+    members[0]["group"] = members[1]["group"] = "all"
+    assert inspection.weights_text(members).splitlines()[1] == "1  one@5    all    ../one"
+
+
+def test_where_weights_come_from_is_said_in_words() -> None:
+    gain = {"r2_294": {"equal": 0.5, "fitted": 0.52, "low": 0.01, "high": 0.03}}
+    fit = {"truth": "data", "by": "kind", "rows": 2304, "test_rows": 2305, "gain": gain}
+    assert inspection.blend_text({"method": "equal", "fit": None, "weights_from": None}) == "equal"
+    assert inspection.blend_text({"method": "hill", "fit": fit, "weights_from": "other"}) == (
+        "fitted by hill climbing on data, by kind: 2,304 rows, tested on 2,305 others, r2_294 +0.0200 against equal "
+        "weights (+0.0100 ... +0.0300); taken over from other"
+    )
 
 
 def test_a_chain_is_described_by_its_stages(work: Path) -> None:

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from subgrid.errors import DatasetError
+from subgrid.errors import DatasetError, SettingsError
+from subgrid.evaluation.evaluation import Evaluation
 from subgrid.evaluation.scorecard import Scorecard
 from subgrid.prediction.columns import DatasetColumns
 from subgrid.prediction.predict import predict
-from subgrid.prediction.score import climatology, score
+from subgrid.prediction.score import ScoreSettings, climatology, score
 from subgrid.recipe import Recipe
 from subgrid.records.blueprint import BuildSettings
 from subgrid.records.build import Running, build, prepare
@@ -70,6 +71,11 @@ def run(recipe: Recipe, watcher: Watcher) -> Outcome:
     """Carry a recipe through; raises what the stages raise."""
     out = Path(recipe.out)
     _refuse_foreign(out)
+    if len(recipe.training.data) > 1:
+        raise SettingsError(
+            f"training.data lists {len(recipe.training.data)} data sets, and subgrid run makes one; build each, then: "
+            "subgrid train RECIPE --data FIRST --data SECOND --out RUN"
+        )
     source = _source(recipe, out, watcher)
     dataset = _dataset(recipe, source, out / "data", watcher)
     train(recipe, dataset, out / "run", reporter=watcher.reporter)
@@ -79,8 +85,8 @@ def run(recipe: Recipe, watcher: Watcher) -> Outcome:
     with watcher.progress("predict", "columns") as report:
         predict(emulator, info, columns, out / "prediction", batch=recipe.prediction.batch, progress=report)
     with watcher.progress("score", "columns") as report:
-        scored = score(out / "prediction", str(out / "data"), progress=report, split=split)
-    return _outcome(scored.card, climatology(columns, info.table), split, out)
+        scored = score(out / "prediction", str(out / "data"), ScoreSettings(split=split), report)
+    return _outcome(scored.evaluation, climatology(columns, info.table), split, out)
 
 
 def _refuse_foreign(out: Path) -> None:
@@ -120,10 +126,10 @@ def _dataset(recipe: Recipe, source: Location, out: Path, watcher: Watcher) -> D
     return Dataset.open(out)
 
 
-def _outcome(card: Scorecard, baseline: Scorecard, split: str, out: Path) -> Outcome:
-    figures, reference = card.headline(), baseline.headline()
+def _outcome(evaluation: Evaluation, baseline: Scorecard, split: str, out: Path) -> Outcome:
+    figures, reference = evaluation.card.headline(), baseline.headline()
     found, ground = figures["r2_294"], reference["r2_294"]
     learnt = None if found is None or ground is None else found > ground + CLEARLY
-    content = {**card.to_json(), "split": split, "climatology": reference}
+    content = {**evaluation.to_json(), "split": split, "climatology": reference}
     write_json(out / "score.json", content)
     return Outcome(content, reference, learnt)

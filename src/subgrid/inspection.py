@@ -1,12 +1,13 @@
 """What a folder holds: raw steps, a data set, a build under way, a run, a prediction or the chain of all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from subgrid.errors import DatasetError, InputError
+from subgrid.evaluation.blending import KINDS
 from subgrid.prediction.store import MANIFEST as PREDICTION
 from subgrid.prediction.store import read_prediction_manifest
 from subgrid.records.blueprint import BUILD_FILE, read_blueprint
@@ -102,7 +103,9 @@ def _unfinished(path: Path) -> dict[str, Any]:
 
 def _prediction(path: Path) -> dict[str, Any]:
     manifest = read_prediction_manifest(path).model_dump()
-    return {"kind": "prediction", "path": str(path), **{key: manifest[key] for key in manifest if key != "shards"}}
+    own = ("run", "checkpoint") if manifest["members"] else ("members", "blend")
+    shown = {key: value for key, value in manifest.items() if key not in ("shards", *own)}
+    return {"kind": "prediction", "path": str(path), **shown}
 
 
 def _run(path: Path) -> dict[str, Any]:
@@ -184,13 +187,69 @@ def difference_text(table: Table, other: Path, split: str) -> str:
 
 def as_text(found: dict[str, Any]) -> str:
     """What ``inspect`` found, for reading."""
-    lines = [f"{key:13} {_short(value)}" for key, value in found.items() if key not in ("variables", "constant")]
+    tables = ("variables", "constant", "members", "blend")
+    lines = [f"{key:13} {_short(value)}" for key, value in found.items() if key not in tables]
+    if "members" in found:
+        lines += [f"{'mean of':13} {len(found['members'])} networks, weights {blend_text(found['blend'])}"]
+        lines += ["", weights_text(found["members"])]
     if "variables" in found:
         rows = [[_cell(row[key]) for key in _HEAD] for row in found["variables"]]
         lines += ["", _aligned([_HEAD, *rows])]
         if found["constant"]:
             lines += ["", f"{len(found['constant'])} constant columns: {_spans(found['constant'])}"]
     return "\n".join(lines)
+
+
+def blend_text(blend: Mapping[str, Any]) -> str:
+    """Where an ensemble's weights come from, in words."""
+    words = {
+        "equal": "equal",
+        "given": "given",
+        "least-squares": "fitted by least squares",
+        "hill": "fitted by hill climbing",
+    }
+    text = words[blend["method"]]
+    if fit := blend["fit"]:
+        text += f" on {fit['truth']}, by {fit['by']}: {fit['rows']:,} rows, tested on {fit['test_rows']:,} others"
+        one = fit["gain"].get("r2_294", {})
+        if one.get("low") is not None:
+            gain = one["fitted"] - one["equal"]
+            text += f", r2_294 {gain:+.4f} against equal weights ({one['low']:+.4f} ... {one['high']:+.4f})"
+    return text + (f"; taken over from {blend['weights_from']}" if blend["weights_from"] else "")
+
+
+def weights_text(members: Sequence[Mapping[str, Any]]) -> str:
+    """The members of an ensemble, numbered, and their weights: one line for all targets that share them."""
+    grouped = any(one["group"] for one in members)
+    heads = ("", "network", *(["group"] if grouped else []), "prediction")
+    rows = [
+        (str(place), network_text(one), *([one["group"]] if grouped else []), one["path"])
+        for place, one in enumerate(members, 1)
+    ]
+    shared: dict[tuple[float, ...], list[str]] = {}
+    for name in members[0]["weights"]:
+        shared.setdefault(tuple(one["weights"][name] for one in members), []).append(name)
+    lines = [("weight of", *(row[0] for row in rows))]
+    for weights, names in shared.items():
+        lines.append(
+            ("all targets" if len(shared) == 1 else kinds_text(names), *(f"{weight:.3f}" for weight in weights))
+        )
+    return "\n".join([_aligned([heads, *rows]), "", _aligned(lines)])
+
+
+def network_text(member: Mapping[str, Any]) -> str:
+    """A member's run and checkpoint, short: the path of its prediction stands beside it."""
+    return f"{Path(member['run']).name}@{member['checkpoint']}"
+
+
+def kinds_text(targets: Sequence[str]) -> str:
+    """Targets by the names of their kinds where a kind is complete, else by their own."""
+    left, words = list(targets), []
+    for kind, names in KINDS.items():
+        if set(names) <= set(left):
+            words.append(kind)
+            left = [name for name in left if name not in names]
+    return ", ".join([*words, *left])
 
 
 def _spans(names: list[str]) -> str:

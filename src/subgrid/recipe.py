@@ -3,6 +3,9 @@
 An unknown key is an error that names the key, the file and what it may have meant. ``--set training.rows=100000``
 replaces one value; the value is read as YAML. ``Recipe.to_yaml`` writes the resolved recipe, which reads back equal.
 
+A recipe may stand on another one: ``base: other.yaml`` (a path from where the file lies) takes all keys of it but
+those that are said here, key by key; a list is replaced as a whole. The resolved recipe has no base.
+
 YAML is read by its version 1.2: ``0008-02-01`` stays text (no date), ``0010`` too (no octal 8), ``1e-3`` is a number.
 """
 
@@ -10,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, field_validator
@@ -128,22 +131,70 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         SettingsError: no such file, not YAML, an unknown or doubled key, a value that does not fit.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: the recipe cannot be read ({error})") from error
-    return parse_recipe(text, overrides, str(path))
+    return _parse(_read_tree(Path(path), ()), overrides, str(path))
 
 
 def parse_recipe(text: str, overrides: Sequence[str] = (), where: str = "recipe") -> Recipe:
-    """A recipe from YAML text; as ``load_recipe``, with ``where`` as its name in messages."""
+    """A recipe from YAML text; as ``load_recipe``, with ``where`` as its name in messages. Without a base."""
+    return _parse(_Tree(_top(text, where), {}), overrides, where)
+
+
+class _Tree(NamedTuple):
+    """Keys of a recipe as they were read, and the file of each dotted key that a base says."""
+
+    keys: dict[str, Any]
+    files: dict[str, str]
+
+
+def _read_tree(path: Path, above: tuple[Path, ...]) -> _Tree:
+    """A file on top of its base; ``above`` are the files that stand on it."""
+    chain = (*above, path.resolve())
+    if path.resolve() in above:
+        raise SettingsError(f"{above[-1]}: base: a recipe cannot stand on itself ({' -> '.join(map(str, chain))})")
+    try:
+        keys = _top(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        where = f"{above[-1]}: base: {path}" if above else f"{path}"
+        raise SettingsError(f"{where}: the recipe cannot be read ({error})") from error
+    if (base := keys.pop("base", None)) is None:
+        return _Tree(keys, {})
+    if not isinstance(base, str):
+        raise SettingsError(f"{path}: base: expected the path of a recipe, found {base!r}")
+    under = _read_tree(path.parent / base, chain)
+    said = set(_leaves(keys))
+    files = {name: under.files.get(name, str(path.parent / base)) for name in _leaves(under.keys) if name not in said}
+    return _Tree(_merged(under.keys, keys), files)
+
+
+def _merged(under: Mapping[str, Any], keys: Mapping[str, Any]) -> dict[str, Any]:
+    """``keys`` on top of ``under``, room by room; a key without a value says nothing."""
+    found = dict(under)
+    for key, value in keys.items():
+        both = isinstance(value, dict) and isinstance(found.get(key), dict)
+        if value is not None or key not in found:
+            found[key] = _merged(found[key], value) if both else value
+    return found
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+def _top(text: str, where: str) -> dict[str, Any]:
     tree = read_yaml(text, where)
     if tree is not None and not isinstance(tree, dict):
         raise SettingsError(
             f"{where}: expected keys such as {', '.join(Recipe.model_fields)}, found {str(tree)[:60]!r}"
         )
-    tree = {key: value for key, value in (tree or {}).items() if value is not None}  # "training:" alone is the default
-    places = {}
+    return {key: value for key, value in (tree or {}).items() if value is not None}  # "training:" alone is the default
+
+
+def _parse(read: _Tree, overrides: Sequence[str], where: str) -> Recipe:
+    tree, places = read.keys, {}
     for override in overrides:
         name, equals, value = override.partition("=")
         if not equals or not name:
@@ -153,6 +204,7 @@ def parse_recipe(text: str, overrides: Sequence[str] = (), where: str = "recipe"
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
+        places |= {name: file for name, file in read.files.items() if name not in places}
         raise SettingsError("\n".join(_explain(item, where, places) for item in error.errors())) from error
 
 
@@ -181,7 +233,7 @@ def _explain(item: Mapping[str, Any], where: str, places: Mapping[str, str]) -> 
 def _near(name: str) -> str:
     """What an unknown key may have meant: a like key of its room, or the same key of another room."""
     known = list(known_keys(Recipe))
-    room, _, last = name.rpartition(".")
+    room, _, last = re.sub(r"\.\d+(?=\.|$)", "", name).rpartition(".")  # places in a list have no name
     names = {key: key.rpartition(".")[2] for key in known}
     here = [key for key in known if key.rpartition(".")[0] == room]
     near = [key for key in here if get_close_matches(last, [names[key]], cutoff=0.6)]
@@ -194,8 +246,9 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """Dotted names of all keys of a settings class, rooms before what they hold."""
     for key, item in model.model_fields.items():
         yield f"{prefix}{key}"
-        if isinstance(item.annotation, type) and issubclass(item.annotation, BaseModel):
-            yield from known_keys(item.annotation, f"{prefix}{key}.")
+        for kind in (item.annotation, *get_args(item.annotation)):  # a room, or a list of such
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from known_keys(kind, f"{prefix}{key}.")
 
 
 _OWN_TAGS = ("int", "float", "timestamp")

@@ -1,4 +1,4 @@
-"""Commands that learn and judge: what they write, what they print, what they refuse."""
+"""Commands that learn: what they write, what they print, what they refuse."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ FIGURES = ("competition", "r2_308", "r2_294")
 def test_all_commands_are_there() -> None:
     app = typer.Typer()
     register(app)
-    assert [one.callback.__name__ for one in app.registered_commands] == ["train", "predict", "score", "run"]
+    assert [one.callback.__name__ for one in app.registered_commands] == ["train", "predict", "run"]
 
 
 def test_trained_predicted_checked_and_scored(subgrid, work: Path, tmp_path: Path) -> None:
@@ -75,23 +75,6 @@ def test_raw_steps_are_input_and_truth(subgrid, work: Path, synthetic_source: Pa
     answer = subgrid("score", tmp_path / "out", synthetic_source, "--json")
     assert (answer.code, answer.data["rows"]) == (0, 456)
     assert "24 predicted rows belong to steps without an mlo file: left out" in answer.err
-
-
-def test_json_has_the_three_figures_on_top(subgrid, work: Path) -> None:
-    answer = subgrid("score", work / "prediction", work / "data", "--json")
-    assert (answer.code, answer.err) == (0, "")
-    assert all(isinstance(answer.data[name], float) for name in FIGURES)
-    assert answer.data["rule"] is True
-    without = subgrid("score", work / "prediction", work / "data", "--json", "--no-rule").data
-    assert without["rule"] is False and without["r2_294"] == answer.data["r2_294"]
-    assert without["r2_308"] != answer.data["r2_308"]
-
-
-def test_a_score_is_a_line_of_figures_and_a_table(subgrid, work: Path) -> None:
-    lines = subgrid("score", work / "prediction", work / "data").out.splitlines()
-    assert [word for word in lines[0].split() if word in FIGURES] == list(FIGURES)
-    assert lines[1].startswith("72 rows; ")
-    assert [line.split()[0] for line in lines[-14:]][:2] == ["ptend_t", "ptend_q0001"]
 
 
 @pytest.mark.parametrize("kind", ["data", "run", "prediction", "nowhere", "recipe.yaml"])
@@ -165,3 +148,43 @@ def test_a_network_that_learnt_nothing_fails_the_run(
     assert "is not clearly above climatology's" in answer.err and "training.rows" in answer.err
     assert str(tmp_path / "out" / "score.json") in answer.out
     assert json.loads((tmp_path / "out" / "score.json").read_text())["split"] == "validation"
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(subgrid, work: Path, tmp_path: Path) -> None:
+    command = ("train", work / "recipe.yaml", "--data", work / "data", "--dry-run")
+    text = subgrid(*command, "--out", tmp_path / "run").out
+    for part in ("squeezeformer", "96 rows = 0.25 epochs of 384 rows", "12 of 8 rows in 2 sub-epochs", "96 of 384",
+                 "24 validation rows", "0.01 at most", "latest, best", "activations"):  # fmt: skip
+        assert part in text
+    found = subgrid(*command, "--json", "--set", "training.keep=[1]").data
+    assert (found["rows"], found["kept"], found["data"][0]["taken"]) == (96, [1], 96)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_needs_a_folder_and_as_many_data_sets_as_the_recipe_lists(subgrid, refused, work: Path) -> None:
+    answer = subgrid("train", work / "recipe.yaml", "--data", work / "data")
+    assert answer.code == 2 and "--out" in answer.err
+    twice = ("train", work / "recipe.yaml", "--data", work / "data", "--data", work / "data", "--dry-run")
+    assert "training.data lists 1 data set(s) (data), found 2" in refused(*twice)
+
+
+def test_two_data_sets_through_the_command_line(subgrid, work: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "mixed.yaml"
+    recipe.write_text(
+        f"base: {work / 'recipe.yaml'}\n"
+        "training: {data: [{name: low, share: 2}, {name: high, once: true, clip: 1.1}], keep: [1],\n"
+        "           validation: [{name: a, rows: 20}, {name: b, data: high, skip: 20, rows: 20}], validation_rows: 0}\n"
+    )
+    command = ("train", recipe, "--data", work / "data", "--data", work / "data", "--out", tmp_path / "run")
+    answer = subgrid(*command)
+    assert answer.code == 0 and "96 rows" in answer.out
+    assert subgrid("predict", f"{tmp_path / 'run'}@1", work / "data", tmp_path / "prediction").code == 0
+    assert "this run is complete" in subgrid(*command).err
+
+
+def test_a_recipe_of_two_data_sets_is_no_chain(refused, work: Path, tmp_path: Path) -> None:
+    settings = ("--set", "training.data=[{name: a}, {name: b}]", "--set", f"out={tmp_path / 'out'}")
+    assert "training.data lists 2 data sets, and subgrid run makes one" in refused(
+        "run", work / "recipe.yaml", *settings
+    )
+    assert not (tmp_path / "out").exists()

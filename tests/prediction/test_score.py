@@ -9,7 +9,7 @@ from sklearn.metrics import mean_absolute_error, r2_score
 from subgrid.errors import DatasetError
 from subgrid.prediction.columns import DatasetColumns, open_columns
 from subgrid.prediction.predict import predict
-from subgrid.prediction.score import climatology, score
+from subgrid.prediction.score import ScoreSettings, climatology, score
 from subgrid.prediction.store import PredictionManifest, PredictionWriter, StoredPrediction
 from subgrid.records.reader import Dataset
 from subgrid.schema.variable_sets import scored_columns, variable_set
@@ -62,7 +62,7 @@ def test_scores_are_those_of_scikit_learn(raw_prediction: Path, synthetic_source
     found = score(raw_prediction, str(synthetic_source))
     assert found.rows == truth.shape[0] == 19 * 24
     assert found.card.headline() == pytest.approx(headline(ruled, truth, own), rel=1e-9)
-    without = score(raw_prediction, str(synthetic_source), rule=False)
+    without = score(raw_prediction, str(synthetic_source), ScoreSettings(rule=False))
     assert without.card.headline() == pytest.approx(headline(own, truth, own), rel=1e-9)
     table = found.card.to_json()["by_variable"]["cam_out_NETSW"]
     assert table["mae"] == pytest.approx(mean_absolute_error(truth[:, 360], own[:, 360]), rel=1e-9)

@@ -73,6 +73,7 @@ def check_batch(batch: Batch, expected: list[int]) -> None:
     assert (batch.row.dtype, batch.column.dtype, batch.time.dtype) == (np.int64, np.int32, np.int64)
     assert batch.column.tolist() == [row % 7 for row in expected]
     assert batch.time.tolist() == [row * 1200 for row in expected]
+    assert (batch.origin.dtype, batch.origin.shape) == (np.int8, (len(expected),))
     numbers = np.array(expected, dtype=np.float32)[:, None]
     np.testing.assert_array_equal(batch.inputs, np.broadcast_to(numbers, (len(expected), 40)))
     np.testing.assert_array_equal(batch.targets, np.broadcast_to(-numbers, (len(expected), 30)))
@@ -127,6 +128,62 @@ def test_every_position_is_that_of_the_written_out_order(written_out: Permutatio
                     mine = sorted(order[first : first + share], key=lambda place: place[0])
                     check_batch(next(stream), [row for _, row in mine])
                     assert stream.position == case.start + (number + 1) * size
+
+
+@st.composite
+def mixtures(draw: st.DrawFn) -> tuple[Case, tuple[int, ...], list[list[int]]]:
+    """A case whose sizes are those of the first source, the shares, and the sizes of all sources."""
+    case = draw(cases())
+    shares = tuple(draw(st.lists(st.integers(1, 4), min_size=2, max_size=3)))
+    others = [draw(st.lists(st.integers(1, 9), min_size=1, max_size=4)) for _ in shares[1:]]
+    return case, shares, [case.sizes, *others]
+
+
+@given(drawn=mixtures())
+@settings(max_examples=40)
+def test_a_mixture_is_the_written_out_orders_dealt_by_the_pattern(
+    written_out: Permutation, drawn: tuple[Case, tuple[int, ...], list[list[int]]]
+) -> None:
+    """Every rank from any start; source i has the order of seed + i."""
+    case, shares, sizes = drawn
+    batch, seed, window = (case.settings[name] for name in ("batch", "seed", "window"))
+    share, batches = batch // case.ranks, 4
+    end = case.start + batches * batch
+    orders: list[list[tuple[int, int]]] = [[] for _ in sizes]
+    for number, own in enumerate(sizes):
+        while len(orders[number]) < end:
+            epoch = len(orders[number]) // sum(own)
+            orders[number] += written_order(written_out, own, seed + number, window, epoch)
+    dealt = [iter(order) for order in orders]
+    pattern = [number for number, rows in enumerate(shares) for _ in range(rows)]
+    mixed = []
+    for position in range(end):
+        number = pattern[position % len(pattern)]
+        mixed.append((number, *next(dealt[number])))
+    with TemporaryDirectory() as folder:
+        sources = []
+        for number, own in enumerate(sizes):
+            (Path(folder) / str(number)).mkdir()
+            sources.append(write_shards(Path(folder) / str(number), own))
+        for rank in range(case.ranks):
+            chosen = StreamSettings(batch, seed, window, rank, case.ranks, shares)
+            with Stream(sources[0], chosen, case.start, sources[1:]) as stream:
+                for place in range(batches):
+                    first = case.start + place * batch + rank * share
+                    mine = sorted(mixed[first : first + share], key=lambda row: row[:2])
+                    found = next(stream)
+                    assert found.origin.tolist() == [number for number, _, _ in mine]
+                    check_batch(found, [row for _, _, row in mine])
+
+
+def test_shares_that_do_not_fit_the_sources_are_refused(shards: Shards, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"\(1,\) for 2 sources"):
+        Stream(shards, StreamSettings(4), beside=[shards])
+    wide = RecordLayout(
+        (*LAYOUT.features[:3], Feature("inputs", "<f8", 40), Feature("targets", "<f8", 30)), ("inputs",)
+    )
+    with pytest.raises(SettingsError, match="store their rows alike"):
+        Stream(shards, StreamSettings(4, shares=(1, 1)), beside=[Shards(tmp_path, [], wide)])
 
 
 def test_ranks_partition_every_batch(shards: Shards) -> None:

@@ -94,6 +94,54 @@ def test_tiny_tendencies_survive_where_float32_has_nothing(table: Table, raw: np
     np.testing.assert_allclose(found.numpy()[:, column], raw[:, column], rtol=1e-5, atol=1e-5 * raw[:, column].std())
 
 
+def test_the_soft_clip_has_the_winners_values() -> None:
+    """y < A: A - ln(1 + A - y); y > B: B + ln(1 + y - B); written down in numpy, with slope 1 at both ends."""
+    low, high = np.array([-2.0, -1.1, 0.0]), np.array([1.0, 3.3, 0.0])
+    y = np.concatenate([np.linspace(-50, 50, 2001), [-1e12, 1e12]])[:, None] * np.ones(3)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        expected = np.where(y < low, low - np.log(1 + low - y), np.where(y > high, high + np.log(1 + y - high), y))
+    found = targets.soft_clip_targets(*(torch.from_numpy(array) for array in (y, low, high))).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-15)
+    assert (np.diff(found[:2001], axis=0) > 0).all()
+    assert found[2000, 0] == pytest.approx(1 + np.log(50))
+    within = (y >= low) & (y <= high)
+    assert (found[within] == y[within]).all()
+
+
+@pytest.mark.parametrize("settings", [STD, OLD])
+@pytest.mark.parametrize("ratio", [1.1, 1.2, 1.0])
+def test_rows_with_a_ratio_are_clipped_beyond_it(
+    table: Table, raw: np.ndarray, settings: RepresentationSettings, ratio: float
+) -> None:
+    transform = TargetTransform(table, settings)
+    trained = transform.trained.numpy()
+    far = raw[:40].copy()
+    far[:20] = raw.mean(axis=0) + 30 * (far[:20] - raw.mean(axis=0))
+    clip = torch.tensor([ratio, 0.0] * 20)
+    scale = np.where(
+        trained, 1 / np.where(trained, raw.std(axis=0), 1) if settings == STD else old_weights(VARIABLES), 0
+    )
+    y = (far - raw.mean(axis=0)) * scale
+    low, high = (ratio * (extreme - raw.mean(axis=0)) * scale for extreme in (raw.min(axis=0), raw.max(axis=0)))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        clipped = np.where(y < low, low - np.log(1 + low - y), np.where(y > high, high + np.log(1 + y - high), y))
+    expected = np.where(clip.numpy()[:, None] > 0, clipped, y)
+    assert (np.abs(expected - y) > 1).any(axis=0)[trained].mean() > 0.5
+    found = transform.normalise(stored(far), clip)
+    rounding = 1e-13 * np.abs(far).max(axis=0) * scale + 1e-15  # the logarithm above is of 1 + something
+    assert (np.abs(found.numpy() - expected) <= 2e-7 * np.abs(expected) + rounding)[:, trained].all()
+    assert (found[:, ~transform.trained] == 0).all()
+    assert torch.equal(found[1::2], transform.normalise(stored(far))[1::2])
+    assert torch.equal(transform.normalise(stored(far), torch.zeros(40)), transform.normalise(stored(far)))
+
+
+def test_the_soft_clip_lets_nan_through(table: Table, raw: np.ndarray) -> None:
+    far = raw[:1].copy()
+    far[0, 5] = np.nan
+    found = TargetTransform(table, STD).normalise(stored(far), torch.tensor([1.1]))
+    assert torch.isnan(found).nonzero().tolist() == [[0, 5]]
+
+
 def test_far_values_are_limited_and_nan_is_loud(table: Table, raw: np.ndarray) -> None:
     transform = TargetTransform(table, RepresentationSettings(masked={}))
     far = raw[:2].copy()

@@ -93,3 +93,9 @@ def test_a_missing_library_names_its_extra(
 def test_an_unknown_scheme_is_refused() -> None:
     with pytest.raises(InputError, match="nosuch://x: not a location that fsspec knows"):
         Location("nosuch://x").names()
+
+
+def test_links_to_folders_are_followed(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "train").symlink_to(folder / "train")
+    assert Location(str(tmp_path / "linked")).names() == ["train/0001-02/a.nc", "train/0001-02/b.nc"]

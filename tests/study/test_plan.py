@@ -46,12 +46,17 @@ def test_a_run_s_recipe_is_the_base_with_its_changes(planned, tmp_path) -> None:
     by_hand = ["training.rows=48", "model.layers=[4]", "training.batch=16", "seed=1"]
     (small,) = [run for run in runs if run.name == "size=small.seed-1"]
     assert small.recipe == parse_recipe(text, by_hand)
-    assert (small.rows, runs[0].rows) == (48, 48)
 
 
 def test_a_recipe_may_stand_in_the_study(planned) -> None:
     _, (run,) = planned("recipe: {training: {rows: 1000, batch: 300, sub_epochs: 2}}\nseeds: [0]")
-    assert (run.rows, run.recipe.training.batch) == (900, 300)
+    assert (run.recipe.training.rows, run.recipe.training.batch) == (1000, 300)
+
+
+def test_a_recipe_may_stand_on_another(planned, tmp_path) -> None:
+    (tmp_path / "above.yaml").write_text("base: tiny.yaml\ntraining: {batch: 12}")
+    _, (run,) = planned("recipe: above.yaml\nseeds: [0]")
+    assert (run.recipe.training.batch, run.recipe.training.rows, run.recipe.model.name) == (12, 96, "mlp")
 
 
 def test_what_does_not_decide_what_is_learnt_does_not_change_the_digest(planned) -> None:
@@ -83,7 +88,7 @@ def test_checkpoints_to_keep(planned) -> None:
         ),
         ("seeds: [0]\nset: {nonsense: 1}", "variant base: .*unknown key 'nonsense'"),
         ("seeds: [0]\nkeep: [other]", "keep: no variant 'other'; there are base"),
-        ("recipe: nowhere.yaml\nseeds: [0]", "its recipe cannot be read"),
+        ("recipe: nowhere.yaml\nseeds: [0]", "nowhere.yaml: the recipe cannot be read"),
         ("seeds: [0]\nfactors: {a: {x/y: {training.batch: 4}, x:y: {training.batch: 6}}}", "come to the name 'a=x_y'"),
         ("seeds: [", "not YAML"),
         ("- recipe:", "the study: Input should be a valid dictionary"),

@@ -7,14 +7,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from subgrid.errors import SettingsError
 from subgrid.records.reader import Dataset
+from subgrid.study import ledger
 from subgrid.study import runs as study_runs
-from subgrid.study.runs import Workshop, seconds_left
+from subgrid.study.runs import Workshop
 from subgrid.training import folder, metrics
 from subgrid.training.loop import train
 
@@ -57,7 +59,7 @@ def trainer(monkeypatch: pytest.MonkeyPatch) -> Trainer:
 @pytest.fixture
 def workshop(planned, work: Path, tmp_path: Path) -> Workshop:
     said: list[str] = []
-    return Workshop(*planned(STUDY), Dataset.open(work / "data"), tmp_path / "out", said.append)
+    return Workshop(*planned(STUDY), [Dataset.open(work / "data")], tmp_path / "out", said.append)
 
 
 ALL = ["base.seed-0", "training.loss=huber.seed-0", "base.seed-1", "training.loss=huber.seed-1"]
@@ -124,7 +126,7 @@ def test_a_run_that_somebody_still_trains_is_waited_for(
 
 def test_a_folder_of_something_else_is_left_alone(trainer: Trainer, planned, work: Path) -> None:
     for place, message in ((work / "run", "found best, checkpoints, latest"), (work / "recipe.yaml", "found a file")):
-        made = Workshop(*planned(STUDY), Dataset.open(work / "data"), place, print)
+        made = Workshop(*planned(STUDY), [Dataset.open(work / "data")], place, print)
         with pytest.raises(SettingsError, match=message):
             made.carry_out()
 
@@ -136,10 +138,21 @@ def test_one_study_at_a_time(trainer: Trainer, workshop: Workshop) -> None:
 
 
 def test_the_time_left_follows_from_runs_of_the_same_variant(workshop: Workshop) -> None:
-    assert seconds_left(workshop.runs, {}) is None
-    done = {name: {"status": "done", "rows": 96, "seconds": seconds} for name, seconds in ((ALL[0], 10), (ALL[1], 30))}
-    assert seconds_left(workshop.runs, done) == pytest.approx(10 + 30)
-    assert seconds_left(workshop.runs, {ALL[0]: done[ALL[0]]}) == pytest.approx(3 * 10)
+    workshop.out.mkdir()
+    assert workshop.rows() == dict.fromkeys(ALL, 96)
+    assert workshop.seconds_left() is None
+    for name, seconds, expected in ((ALL[0], 10, 3 * 10), (ALL[1], 30, 10 + 30)):
+        (run,) = [run for run in workshop.runs if run.name == name]
+        line = {"name": name, "recipe": run.digest, "data": workshop.digest, "rows": 96, "seconds": seconds}
+        ledger.add_line(workshop.out, {**line, "status": "done"})
+        assert workshop.seconds_left() == pytest.approx(expected)
+
+
+def test_a_recipe_of_other_data_is_refused_before_anything_is_run(trainer: Trainer, workshop: Workshop) -> None:
+    made = replace(workshop, data=[*workshop.data, *workshop.data])
+    with pytest.raises(SettingsError, match="lists 1 data set"):
+        made.carry_out()
+    assert trainer.started == [] and not workshop.out.exists()
 
 
 def test_an_error_of_a_process_is_its_own_words() -> None:

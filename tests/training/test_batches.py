@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from subgrid.model.emulator import build_emulator
-from subgrid.training.batches import Prepared, prepare, space_time
+from subgrid.source.synthetic.grid import fibonacci_grid
+from subgrid.training.batches import Origin, Prepared, prepare, space_time
 from subgrid.training.checkpoint import emulator_settings
 from subgrid.training.losses import Goal
 
@@ -37,7 +38,7 @@ def test_unknown_time_or_place_is_masked(data) -> None:
 def test_a_batch_is_encoded_by_the_emulators_own_encoder(data, tiny, with_place: bool) -> None:
     emulator = build_emulator(emulator_settings(tiny().model_dump(mode="json")), data.table("training"))
     batch = next(iter(data.scan("validation", 8)))
-    inputs, goal = prepare(batch, emulator, data.grid if with_place else None)
+    inputs, goal = prepare(batch, emulator, [Origin(data.grid if with_place else None)])
     assert torch.equal(inputs, emulator.encoder(torch.from_numpy(batch.inputs)))
     assert torch.equal(goal.targets, emulator.targets.normalise(torch.from_numpy(batch.targets)))
     assert not inputs.requires_grad
@@ -59,3 +60,21 @@ def test_pieces_are_the_batch_in_order(place: bool) -> None:
     for name in ("targets", "auxiliary", "known"):
         parts, whole = [getattr(piece.goal, name) for piece in pieces], getattr(batch.goal, name)
         assert torch.equal(torch.cat(parts), whole) if whole is not None else parts == [None] * 3
+
+
+def test_every_row_is_prepared_as_one_of_its_own_data_set(data, tiny) -> None:
+    """Two grids of different size, and a clip for one of them, against batches of one origin each."""
+    emulator = build_emulator(emulator_settings(tiny().model_dump(mode="json")), data.table("training"))
+    batch = next(iter(data.scan("training", 40)))
+    far = np.where(np.arange(40)[:, None] % 2, 50 * batch.targets, batch.targets).astype(np.float32)
+    batch = batch._replace(targets=far, origin=np.repeat(np.array([0, 1], dtype=np.int8), [25, 15]))
+    fine = fibonacci_grid(1000)
+    origins = [Origin(data.grid), Origin(fine, clip=1.1)]
+    found = prepare(batch, emulator, origins)
+    plain, clipped = (prepare(batch._replace(origin=np.zeros(40, dtype=np.int8)), emulator, [one]) for one in origins)
+    for which in ("targets", "auxiliary", "known"):
+        expected = torch.cat([getattr(plain.goal, which)[:25], getattr(clipped.goal, which)[25:]])
+        assert torch.equal(getattr(found.goal, which), expected)
+    assert not torch.equal(plain.goal.targets[25:], clipped.goal.targets[25:])
+    np.testing.assert_allclose(found.goal.auxiliary[25:, 0].numpy(), fine.lat[batch.column[25:]] / 90, atol=1e-6)
+    assert torch.equal(found.inputs, plain.inputs)

@@ -111,3 +111,33 @@ def test_the_last_line_is_written_once(keeper: Keeper) -> None:
     lines = (keeper.out / "metrics.jsonl").read_text().splitlines()
     assert len(lines) == 2
     assert '"seconds": 12.0' in lines[-1]
+
+
+def test_checkpoints_on_the_list_stay(keeper: Keeper) -> None:
+    keeper = Keeper(keeper.out, StillLearner(), keeper.card, keep=(2, 3))
+    place = keeper.begin(None)
+    found = []
+    for score in (0.4, 0.1, 0.2, 0.3):
+        scored(keeper, place, score)
+        found.append(folder.checkpoint_names(keeper.out))
+    assert found == [["1"], ["1", "2"], ["1", "2", "3"], ["1", "2", "3", "4"]]
+
+
+def test_a_checkpoint_on_the_list_that_came_too_late_is_made_again(keeper: Keeper) -> None:
+    keeper = Keeper(keeper.out, StillLearner(), keeper.card, keep=(1, 3))
+    place = keeper.begin(None)
+    for score in (0.1, 0.3):
+        scored(keeper, place, score)
+    # Killed after checkpoint 3 was named, before ``latest`` changed.
+    shutil.copytree(keeper.out / "checkpoints" / "2", keeper.out / "checkpoints" / "3")
+    keeper.restore("2")
+    assert folder.checkpoint_names(keeper.out) == ["1", "2"]
+
+
+def test_a_list_that_comes_too_late_is_told(keeper: Keeper) -> None:
+    place = keeper.begin(None)
+    for score in (0.1, 0.2, 0.3):
+        scored(keeper, place, score)
+    later = Keeper(keeper.out, StillLearner(), keeper.card, keep=(2, 3, 5))
+    later.restore("3")
+    assert later.gone(place) == ["2"]

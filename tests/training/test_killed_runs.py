@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 KILLS = 20
+VARIANTS = {"plain": [], "averaged mlp, kept": ["training.average=0.9", "model.name=mlp", "training.keep=[1, 2]"]}
 
 # Imports once and forks a child for every line that it reads, so that a kill costs no import of torch.
 SERVER = """
@@ -71,7 +72,7 @@ def wait_for_writing(run: Path, draw: random.Random) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", [[], ["training.average=0.9", "model.name=mlp"]], ids=["plain", "averaged mlp"])
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
 def test_a_run_killed_again_and_again_ends_with_the_same_bits(
     variant: list[str], server: Server, tiny: Callable, tmp_path: Path, same_end: Callable
 ) -> None:
@@ -96,6 +97,10 @@ def test_a_run_killed_again_and_again_ends_with_the_same_bits(
     assert set(endings) == {0, -signal.SIGKILL}
     assert len(endings) > KILLS / 2
     same_end(whole, killed)
+    kept = [{path.parent.name: path.read_bytes() for path in run.glob("checkpoints/*/model.safetensors")}
+            for run in (whole, killed)]  # fmt: skip
+    assert kept[0] == kept[1]
+    assert "training.keep=[1, 2]" not in variant or set(kept[0]) == {"1", "2", "3"}
     assert not list(killed.rglob(".writing-*"))
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from subgrid.training import machine
-from subgrid.training.batches import prepare
+from subgrid.training.batches import Origin, prepare
 from subgrid.training.checkpoint import emulator_settings
 from subgrid.training.learner import Learner, seed_draws
 from subgrid.training.losses import Loss
@@ -18,7 +18,7 @@ def learner_of(recipe, data) -> Learner:
 
 
 def batches(data, learner: Learner, count: int) -> list:
-    found = [prepare(batch, learner.emulator, data.grid) for batch in data.scan("training", 8)]
+    found = [prepare(batch, learner.emulator, [Origin(data.grid)]) for batch in data.scan("training", 8)]
     return found[:count]
 
 

@@ -88,6 +88,24 @@ def test_two_processes_lose_as_one_does(by: str, variant: str, train: Callable, 
 
 
 @pytest.mark.slow
+def test_processes_share_a_mixture_and_several_validation_sets(
+    train: Callable, data, unvalidated, tmp_path: Path
+) -> None:
+    sets = "[{name: a, rows: 30}, {name: b, skip: 30}, {name: c, data: high, split: training, rows: 50}]"
+    listed = "[{name: low, share: 2}, {name: high, clip: 1.1, once: true}]"
+    settings = ("training.validation_rows=0", f"training.data={listed}", f"training.validation={sets}")
+    for ranks, name in ((1, "one"), (2, "two")):
+        ends = train(ranks, name, *settings, words=("--data", str(unvalidated.folder)))
+        assert {end.code for end in ends} == {0}, ends
+    one, two = metrics_of(tmp_path / "one"), metrics_of(tmp_path / "two")
+    for expected, found in zip(one[:-1], two[:-1], strict=True):
+        assert found["loss"] == pytest.approx(expected["loss"], rel=1e-5, abs=1e-6)
+        assert list(found["validation"]) == ["a", "b", "c"]
+        for name, scores in found["validation"].items():
+            assert scores["r2_294"] == pytest.approx(expected["validation"][name]["r2_294"], abs=1e-5)
+
+
+@pytest.mark.slow
 def test_more_processes_in_pieces_learn_what_one_does(train: Callable, tmp_path: Path) -> None:
     """Without batch moments, pieces change nothing."""
     settings = ("model.name=mlp", "training.batch=24", "training.rows=240")

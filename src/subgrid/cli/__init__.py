@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from subgrid import __version__
-from subgrid.cli import data, learning, study, terminal
+from subgrid.cli import combining, data, judging, learning, study, terminal
 from subgrid.errors import SubgridError
 
 app = typer.Typer(
@@ -26,6 +26,8 @@ app = typer.Typer(
 )
 data.register(app)
 learning.register(app)
+judging.register(app)
+combining.register(app)
 study.register(app)
 
 

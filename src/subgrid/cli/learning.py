@@ -1,4 +1,4 @@
-"""Commands that learn and judge: train, predict, score, run."""
+"""Commands that learn: train, predict, run."""
 
 import time
 from contextlib import AbstractContextManager
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from subgrid.cli import terminal
+from subgrid.cli import score_text, terminal
 
 _SET = typer.Option("--set", metavar="KEY=VALUE", help="Replace one key of the recipe; may be repeated.")
 _RECIPE = typer.Argument(help="A YAML recipe.")
@@ -15,16 +15,20 @@ _RECIPE = typer.Argument(help="A YAML recipe.")
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    for command in (train, predict, score, run):
+    for command in (train, predict, run):
         app.command()(command)
 
 
 def train(
     recipe: Annotated[Path, _RECIPE],
-    data: Annotated[Path, typer.Option(help="Folder of a data set.")],
-    out: Annotated[Path, typer.Option(help="Folder of the run; one that exists goes on.")],
+    data: Annotated[
+        list[Path], typer.Option(help="Folder of a data set; once for each that the recipe lists, in its order.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; one that exists goes on.")] = None,
     set_: Annotated[list[str] | None, _SET] = None,
     init: Annotated[str | None, typer.Option(help="Start from the weights of another run, RUN or RUN@NAME.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="With --dry-run: one JSON object on standard output.")] = False,
     time_limit: Annotated[
         str | None, typer.Option(metavar="TIME", help="Save and end before this much time, as in 1h30m; then exit 75.")
     ] = None,
@@ -39,20 +43,72 @@ def train(
     from subgrid.recipe import load_recipe
     from subgrid.records.reader import Dataset
 
+    if out is None and not dry_run:
+        raise typer.BadParameter("a run needs a folder (or --dry-run)", param_hint="--out")
     settings = load_recipe(recipe, set_ or [])
-    dataset = Dataset.open(data)
+    datasets = [Dataset.open(path) for path in data]
+    if dry_run:
+        _planned(settings, datasets, json)
+    if out is None or dry_run:
+        return
     from subgrid.training.loop import train as train_run
 
     with terminal.TrainingDisplay() as display:
-        summary = train_run(settings, dataset, out, init, display, deadline)
+        summary = train_run(settings, datasets, out, init, display, deadline)
     if not terminal.speaks():
         return  # the first of several processes tells, and its exit code is the run's
     print(f"{out}: {summary.rows:,} rows in {terminal.duration(summary.seconds)}, checkpoint {summary.latest}")
     if summary.scores:
-        print(_figures(summary.scores))
+        print(score_text.figures(summary.scores))
     if not summary.complete:
         terminal.say(f"{out}: not finished: the time limit of {time_limit} has come; the same command goes on")
         raise typer.Exit(terminal.GO_ON)
+
+
+def _planned(settings: Any, datasets: list[Any], json: bool) -> None:
+    """Print the plan of a run."""
+    from subgrid.training.plan import plan
+    from subgrid.training.sources import Sources
+
+    found = plan(settings, Sources.of(settings.training, datasets))
+    if json:
+        terminal.as_json(found)
+    else:
+        print(_plan_text(found))
+
+
+def _plan_text(found: dict[str, Any]) -> str:
+    course, memory = found["schedule"], found["memory"]
+    lines = [
+        ("network", f"{found['model']}, {found['parameters']:,} parameters"),
+        (
+            "length",
+            f"{found['rows']:,} rows = {found['epochs']:.4g} epochs of {found['rows_per_epoch']:,} rows "
+            f"({found['steps_per_epoch']:,.1f} steps)",
+        ),
+        ("steps", f"{found['steps']:,} of {found['batch']:,} rows in {course['sub_epochs']} sub-epochs"),
+    ]
+    for item in found["data"]:
+        text = f"{item['taken']:,} of {item['rows']:,} training rows, {item['passes']:.3g} times, from {item['path']}"
+        text += ", never repeated" if item["once"] else ""
+        text += f", targets clipped at {item['clip']:g} x min and max" if item["clip"] else ""
+        lines.append((f"data {item['name']}", text))
+    for item in found["validation"]:
+        skipped = f" after {item['skip']:,}" if item["skip"] else ""
+        lines.append((f"scored {item['name']}", f"{item['rows']:,} {item['split']} rows{skipped} of {item['path']}"))
+    rate, read = course["learning_rate"], found["bytes_read"]
+    parts = ", ".join(f"{name} {terminal.size(size)}" for name, size in memory.items() if name != "total" and size)
+    lines += [
+        ("read", f"{terminal.size(read['training'])}, and {terminal.size(read['validation'])} to be scored"),
+        (
+            "learning rate",
+            f"{rate['start']:.3g} at the start, {rate['peak']:.3g} at most, {rate['end']:.3g} at the end "
+            f"(a value a {course['name'].replace('_', '-')}), weight decay {course['decay_ratio']:g} x as much",
+        ),
+        ("checkpoints", ", ".join(["latest", "best", *map(str, found["kept"])])),
+        ("memory", f"about {terminal.size(memory['total'])} beside the program: {parts}"),
+    ]
+    return "\n".join(f"{name:20} {text}" for name, text in lines)
 
 
 def predict(
@@ -94,31 +150,6 @@ def predict(
 _SAME = 1e-3  # a network in float32 whose sums are ordered otherwise stays well below
 
 
-def score(
-    prediction: Annotated[Path, typer.Argument(help="Folder of a prediction.")],
-    truth: Annotated[str, typer.Argument(help="A data set or a folder of raw steps; may hold more rows.")],
-    json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
-    no_rule: Annotated[bool, typer.Option("--no-rule", help="Leave out the cloud-water rule.")] = False,
-) -> None:
-    """Score a prediction: the competition's figure, r2_308, r2_294, and tables by variable.
-
-    Example: subgrid score prediction data --json
-    """
-    from subgrid.prediction.score import score as score_prediction
-
-    with terminal.progress("score") as report:
-        scored = score_prediction(prediction, truth, not no_rule, report)
-    if scored.without_truth:
-        terminal.say(f"{scored.without_truth:,} predicted rows belong to steps without an mlo file: left out")
-    content = scored.card.to_json()
-    if json:
-        terminal.as_json(content)
-        return
-    print(_figures(content))
-    print(_remarks(content))
-    print(_by_variable(content["by_variable"]))
-
-
 def run(recipe: Annotated[Path, _RECIPE], set_: Annotated[list[str] | None, _SET] = None) -> None:
     """The whole chain of a recipe: build, train, predict, score. The same command again goes on.
 
@@ -139,10 +170,10 @@ def run(recipe: Annotated[Path, _RECIPE], set_: Annotated[list[str] | None, _SET
         outcome = chain.run(settings, chain.Watcher(progress, display))
     out = Path(settings.out)
     split = outcome.score["split"]
-    print(f"{split} split:  {_figures(outcome.score)}")
+    print(f"{split} split:  {score_text.figures(outcome.score)}")
     if split != settings.prediction.split:
         terminal.say(f"the data have no {settings.prediction.split} split: scored on rows that were learnt")
-    print(_remarks(outcome.score))
+    print(score_text.remarks(outcome.score))
     for name in ("data", "run", "prediction", "score.json"):
         print(f"{out / name}")
     if outcome.learnt is False:
@@ -151,32 +182,3 @@ def run(recipe: Annotated[Path, _RECIPE], set_: Annotated[list[str] | None, _SET
             f"{outcome.climatology['r2_294']:.3f}; the network learnt next to nothing: train longer (training.rows)"
         )
         raise typer.Exit(1)
-
-
-def _figures(content: Any) -> str:
-    words = [f"{name} {'-' if content[name] is None else format(content[name], '.4f')}"
-             for name in ("competition", "r2_308", "r2_294")]  # fmt: skip
-    return "   ".join(words)
-
-
-def _remarks(content: dict[str, Any]) -> str:
-    below, undefined = content["below_zero"], content["undefined"]
-    lines = [f"{content['rows']:,} rows"]
-    if content["r2_294"] is not None:
-        lines[0] += f"; {below['count']} of the columns of r2_294 are below 0 and count as 0"
-    worst = list(below["columns"].items())[:5]
-    lines += [f"  {name} {value:.3g}" for name, value in worst]
-    if below["count"] > len(worst):
-        lines.append(f"  ... and {below['count'] - len(worst)} more (see --json)")
-    if undefined:
-        lines.append(f"without variance in the truth, left out: {', '.join(undefined)}")
-    return "\n".join(lines)
-
-
-def _by_variable(table: dict[str, dict[str, Any]]) -> str:
-    keys = ("r2", "mae", "rmse", "bias")
-    lines = [f"{'variable':16}" + "".join(f"{key:>12}" for key in keys) + "   unit"]
-    for name, row in table.items():
-        cells = "".join(f"{'-' if row[key] is None else format(row[key], '.4g'):>12}" for key in keys)
-        lines.append(f"{name:16}{cells}   {row.get('unit', '')}")
-    return "\n".join(lines)

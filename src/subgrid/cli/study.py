@@ -15,7 +15,9 @@ def register(app: typer.Typer) -> None:
 
 def study(
     file: Annotated[Path, typer.Argument(help="A YAML file: recipe, data, seeds, factors, grid.")],
-    data: Annotated[Path | None, typer.Option(help="Folder of the data set, instead of the file's.")] = None,
+    data: Annotated[
+        list[Path] | None, typer.Option(help="Folder of a data set, instead of the file's; may be repeated.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the study, instead of the file's.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and how long they are.")] = False,
     summary: Annotated[bool, typer.Option("--summary", help="Only say what was found so far.")] = False,
@@ -33,10 +35,13 @@ def study(
 
     terminal.refuse_several("study")
     settings, runs = load_study(file)
-    places = {"data": data or settings.data, "out": out or settings.out}
-    if missing := [name for name, place in places.items() if place is None]:
-        raise SettingsError(f"{file}: {missing[0]} is missing; add it there or give --{missing[0]}")
-    workshop = Workshop(settings, runs, Dataset.open(str(places["data"])), Path(str(places["out"])), terminal.say)
+    listed = [settings.data] if isinstance(settings.data, str) else settings.data or []
+    folders = data or [Path(folder) for folder in listed]
+    place = out or settings.out
+    if not folders or not place:
+        missing = "out" if folders else "data"
+        raise SettingsError(f"{file}: {missing} is missing; add it there or give --{missing}")
+    workshop = Workshop(settings, runs, [Dataset.open(folder) for folder in folders], Path(place), terminal.say)
     if dry_run:
         _list(workshop, json)
         return
@@ -47,21 +52,19 @@ def study(
 
 
 def _list(workshop: Any, json: bool) -> None:
-    from subgrid.study.runs import seconds_left
-
-    states, left = workshop.states(), seconds_left(workshop.runs, workshop.lines())
-    waiting = sum(run.rows for run in workshop.runs if states[run.name] in ("begun", "to do"))
+    states, left, rows = workshop.states(), workshop.seconds_left(), workshop.rows()
+    waiting = sum(rows[run.name] for run in workshop.runs if states[run.name] in ("begun", "to do"))
     if json:
         entries = [
             {"name": run.name, "variant": run.variant, "seed": run.recipe.seed, "overrides": dict(run.overrides),
-             "rows": run.rows, "state": states[run.name]}
+             "rows": rows[run.name], "state": states[run.name]}
             for run in workshop.runs
         ]  # fmt: skip
         terminal.as_json({"runs": entries, "rows_left": waiting, "seconds_left": left})
         return
     width = max(len(run.name) for run in workshop.runs)
     for run in workshop.runs:
-        print(f"{run.name:{width}}  {run.rows:>12,} rows  {states[run.name]}")
+        print(f"{run.name:{width}}  {rows[run.name]:>12,} rows  {states[run.name]}")
     time = f", about {terminal.duration(left)} at the speed of those that are done" if left is not None else ""
     print(f"{len(workshop.runs)} runs, {waiting:,} rows to train on{time}")
 

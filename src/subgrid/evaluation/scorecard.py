@@ -19,10 +19,14 @@ import numpy as np
 
 from subgrid.errors import DatasetError, InputError, SettingsError
 from subgrid.evaluation import scores
+from subgrid.evaluation.scores import defined_mean
 from subgrid.evaluation.sums import Sums
-from subgrid.evaluation.tables import by_level, by_variable, mean, named, plain
+from subgrid.evaluation.tables import by_level, by_variable, named, plain
 from subgrid.physics.moisture import VANISHING_LEVELS
 from subgrid.schema.variable_sets import VariableSet, scored_columns, variable_set
+
+FIGURES = ("competition", "r2_308", "r2_294")
+"""Names of the three figures."""
 
 RULED = "ptend_q0002"
 """The target that the cloud-water rule gives, at ``VANISHING_LEVELS``."""
@@ -114,18 +118,8 @@ class Scorecard:
 
     def headline(self) -> dict[str, float | None]:
         """``competition``, ``r2_308`` and ``r2_294``; None where the set lacks their columns or there are no rows."""
-        columns = competition_columns(self.variables)
-        if columns is None or not self.rows:
-            return {"competition": None, "r2_308": None, "r2_294": None}
-        ruled, own = with_rule(self), scores.r2(self.own)[compared_columns(self.variables)]
-        unscored = variable_set("kaggle").target_width - columns.size  # constant 0 in the solution: each counts 1
-        total = scores.r2_competition(ruled)[columns].sum() + unscored
-        r2 = scores.r2(ruled)[columns]
-        return {
-            "competition": plain(total / (columns.size + unscored)),
-            "r2_308": mean(r2[~np.isnan(r2)]),
-            "r2_294": mean(np.maximum(own[~np.isnan(own)], 0.0)),
-        }
+        found = figures(self.variables, self.own, with_rule(self)) if self.rows else {}
+        return {name: plain(float(found[name])) if name in found else None for name in FIGURES}
 
     def below_zero(self) -> dict[str, float | None]:
         """The columns of ``r2_294`` whose R2 is below 0 (and counts as 0 there), with that R2, smallest first."""
@@ -166,6 +160,28 @@ class Scorecard:
         if found != expected:
             raise DatasetError(f"scores of set {variables.name!r} must be of {expected} columns, found {found}")
         return card
+
+
+def figures(variables: VariableSet, own: Sums, ruled: Sums) -> dict[str, np.ndarray]:
+    """The three figures from sums (..., column): arrays (...), NaN where nothing is defined; none in a smaller set.
+
+    Args:
+        variables: the set whose targets the columns are.
+        own: of the network's own values.
+        ruled: with the cloud-water rule's in their place (``own`` again where there is no rule).
+    """
+    columns = competition_columns(variables)
+    if columns is None:
+        return {}
+    unscored = variable_set("kaggle").target_width - columns.size  # constant 0 in the solution: each counts 1
+    total = scores.r2_competition(ruled)[..., columns].sum(axis=-1) + unscored
+    compared = scores.r2(own)[..., compared_columns(variables)]
+    values = (
+        total / (columns.size + unscored),
+        defined_mean(scores.r2(ruled)[..., columns]),
+        defined_mean(np.maximum(compared, 0.0)),
+    )
+    return dict(zip(FIGURES, values, strict=True))
 
 
 def with_rule(card: Scorecard) -> Sums:

@@ -1,4 +1,4 @@
-"""Scores as functions of sums, one a column; NaN where a score is not defined."""
+"""Scores as functions of sums, one a column (and group, where the sums have groups); NaN where one is not defined."""
 
 import numpy as np
 
@@ -43,6 +43,14 @@ def bias(sums: Sums) -> np.ndarray:
 def truth_std(sums: Sums) -> np.ndarray:
     """Population standard deviation of the truth, (column,); NaN without samples."""
     return np.sqrt(_mean(sums.m2, sums))
+
+
+def defined_mean(values: np.ndarray) -> np.ndarray:
+    """Plain mean over the last axis of the values that are not NaN, (...); NaN where all are."""
+    defined = ~np.isnan(values)
+    count = defined.sum(axis=-1)
+    total = np.where(defined, values, 0.0).sum(axis=-1)
+    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
 
 
 def _mean(total: np.ndarray, sums: Sums) -> np.ndarray:

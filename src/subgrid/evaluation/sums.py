@@ -2,7 +2,8 @@
 
 Per column: weight, rows, mean and M2 of the truth, and the sums of the error, its size and its square. M2 is the sum of
 squared deviations from the mean, merged by Chan's formula; a raw sum of squares would cancel. Truth that never changes
-has an M2 of exactly 0, however it was chunked.
+has an M2 of exactly 0, however it was chunked. Sums may have a leading axis of groups (columns of the grid, blocks of
+days), which ``fold`` adds up.
 
 Magnitudes: squares of differences below 1.5e-162 vanish in float64. Real cloud-water tendencies go down to 3e-61.
 """
@@ -21,7 +22,7 @@ _BLOCK = 12_000  # values worked on at once: they stay in a core's cache, and in
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """Sums over samples, each float64 (column,).
+    """Sums over samples, each float64 (column,) or (group, column).
 
     Attributes:
         rows: samples seen.
@@ -40,9 +41,9 @@ class Sums:
     error: np.ndarray
 
     @classmethod
-    def zero(cls, columns: int) -> "Sums":
-        """The neutral element of ``+``."""
-        return cls(*(np.zeros(columns) for _ in fields(cls)))
+    def zero(cls, *shape: int) -> "Sums":
+        """The neutral element of ``+``, of shape (column,) or (group, column)."""
+        return cls(*(np.zeros(shape) for _ in fields(cls)))
 
     @classmethod
     def of(
@@ -92,7 +93,7 @@ class Sums:
 
     def __add__(self, other: "Sums") -> "Sums":
         weight = self.weight + other.weight
-        share = np.divide(other.weight, weight, out=np.zeros_like(weight), where=weight > 0)
+        share = _ratio(other.weight, weight)
         delta = other.mean - self.mean
         return Sums(
             self.rows + other.rows,
@@ -107,18 +108,46 @@ class Sums:
     @property
     def columns(self) -> int:
         """How many columns the sums are of."""
-        return self.weight.size
+        return self.weight.shape[-1]
 
     def select(self, columns: np.ndarray | slice) -> "Sums":
         """The sums of some of the columns, by index, mask or slice."""
-        return Sums(*(getattr(self, item.name)[columns] for item in fields(self)))
+        return Sums(*(getattr(self, item.name)[..., columns] for item in fields(self)))
+
+    def take(self, groups: np.ndarray | slice) -> "Sums":
+        """The sums of some of the groups, (group, column)."""
+        return Sums(*(getattr(self, item.name)[groups] for item in fields(self)))
 
     def replaced(self, columns: np.ndarray, other: "Sums") -> "Sums":
         """These sums with those of ``other`` in the places of the columns that the index or mask names."""
         values = {item.name: getattr(self, item.name).copy() for item in fields(self)}
         for name, array in values.items():
-            array[columns] = getattr(other, name)
+            array[..., columns] = getattr(other, name)
         return Sums(**values)
+
+    def fold(self, weights: np.ndarray | None = None) -> "Sums":
+        """The sums over all groups together, (column,).
+
+        Args:
+            weights: of a sample of each group, non-negative, (group,) or, for several folds at once, (fold, group):
+                then the result is (fold, column). 1 when left out. ``rows`` counts samples of groups with a weight.
+        """
+        weights = np.ones(len(self.weight)) if weights is None else np.asarray(weights, dtype=np.float64)
+        weight = weights @ self.weight
+        # Deviations from the mean of one group, then from the mean of all: of equal numbers both are exactly 0.
+        anchor = self.mean[np.argmax(self.weight > 0, axis=0), np.arange(self.columns)]
+        deviation = np.where(self.weight > 0, self.mean - anchor, 0.0)
+        centre = _ratio((self.weight * deviation).sum(axis=0), self.weight.sum(axis=0))
+        deviation = np.where(self.weight > 0, deviation - centre, 0.0)
+        shift = _ratio(weights @ (self.weight * deviation), weight)
+        between = weights @ (self.weight * deviation**2) - weight * shift**2
+        return Sums(
+            (weights > 0) @ self.rows,
+            weight,
+            anchor + centre + shift,
+            weights @ self.m2 + np.maximum(between, 0.0),
+            *(weights @ getattr(self, name) for name in ("squared_error", "absolute_error", "error")),
+        )
 
     def to_json(self) -> dict[str, list[float]]:
         """Plain numbers that ``from_json`` turns into the same bits."""
@@ -135,6 +164,10 @@ class Sums:
             shapes = {name: array.shape for name, array in arrays.items()}
             raise DatasetError(f"sums: all must have the same length, found {shapes}")
         return cls(**arrays)
+
+
+def _ratio(total: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    return np.divide(total, weight, out=np.zeros_like(weight), where=weight > 0)
 
 
 def _total(values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:

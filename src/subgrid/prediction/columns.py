@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from subgrid.errors import DatasetError, InputError
+from subgrid.records.build import GRID_ENDING, read_grid
 from subgrid.records.manifest import MANIFEST
 from subgrid.records.reader import Dataset
+from subgrid.schema.grid import Grid
 from subgrid.schema.variable_sets import VariableSet
 from subgrid.schema.variables import TIME_STEP
 from subgrid.source.columns import StepReader
@@ -43,9 +45,10 @@ class InputChunk:
 
 @dataclass(frozen=True)
 class TruthChunk:
-    """Targets of some rows, raw physical units, float64 (row, target_width), and where they belong, int (row,) each."""
+    """Inputs and targets of rows in raw physical units, float64 (row, width), and where they belong, int (row,)."""
 
     row: np.ndarray
+    inputs: np.ndarray
     targets: np.ndarray
     column: np.ndarray
     time: np.ndarray
@@ -62,6 +65,10 @@ class DatasetColumns:
         self.digest = sha256(json.dumps([dataset.digest, self.splits]).encode()).hexdigest()
         self.without_truth = np.empty(0, dtype=np.int64)
 
+    def grid(self) -> Grid | None:
+        """Where the columns stand."""
+        return self.dataset.grid
+
     def row_numbers(self) -> np.ndarray:
         """Numbers of all rows, sorted, int64 (row,)."""
         found = [chunk.row for split in self.splits for chunk in self.dataset.scan(split, _SCAN)]
@@ -74,15 +81,15 @@ class DatasetColumns:
                 yield InputChunk(found.inputs, True, found.row, found.column, found.time)
 
     def truth(self, wanted: np.ndarray) -> Iterator[TruthChunk]:
-        """Targets of those rows whose numbers are among ``wanted`` (sorted); the others are passed over."""
-        exponents = self.dataset.variables.target_exponents
+        """Rows whose numbers are among ``wanted`` (sorted), with their targets; the others are passed over."""
+        variables = self.dataset.variables
         for split in self.splits:
             for found in self.dataset.scan(split, _SCAN):
                 chosen = np.flatnonzero(_among(found.row, wanted))
                 if chosen.size:
-                    targets = found.targets if chosen.size == found.row.size else found.targets[chosen]
-                    physical = np.ldexp(targets.astype(np.float64), -exponents)
-                    yield TruthChunk(found.row[chosen], physical, found.column[chosen], found.time[chosen])
+                    inputs = _physical(found.inputs, chosen, variables.input_exponents)
+                    targets = _physical(found.targets, chosen, variables.target_exponents)
+                    yield TruthChunk(found.row[chosen], inputs, targets, found.column[chosen], found.time[chosen])
 
 
 class RawColumns:
@@ -102,6 +109,10 @@ class RawColumns:
     def _row_numbers(self, step: Step) -> np.ndarray:
         return step.time // TIME_STEP * self.columns + np.arange(self.columns)
 
+    def grid(self) -> Grid | None:
+        """The grid in the folder's one grid file; None where it has none. Raises InputError for several."""
+        return read_grid(self.location) if any(name.endswith(GRID_ENDING) for name in self.location.names()) else None
+
     def row_numbers(self) -> np.ndarray:
         """Numbers of all rows, sorted, int64 (row,)."""
         return np.concatenate([self._row_numbers(step) for step in self.steps])
@@ -118,17 +129,18 @@ class RawColumns:
                 yield InputChunk(inputs[here], False, row[here], column[here], time)
 
     def truth(self, wanted: np.ndarray) -> Iterator[TruthChunk]:
-        """Targets of those rows whose numbers are among ``wanted`` (sorted)."""
+        """Rows whose numbers are among ``wanted`` (sorted), with their targets."""
         reader = StepReader(self.location, self.variables, self.columns)
         for step in self.steps:
             row = self._row_numbers(step)
             chosen = np.flatnonzero(_among(row, wanted))
             if step.mlo is None or not chosen.size:
                 continue
-            targets = reader.read(step).targets
-            assert targets is not None
+            found = reader.read(step)
+            assert found.targets is not None
             time = np.full(chosen.size, step.time, dtype=np.int64)
-            yield TruthChunk(row[chosen], np.ascontiguousarray(targets.T[chosen]), chosen, time)
+            inputs, targets = (np.ascontiguousarray(values.T[chosen]) for values in (found.inputs, found.targets))
+            yield TruthChunk(row[chosen], inputs, targets, chosen, time)
 
 
 Columns = DatasetColumns | RawColumns
@@ -144,6 +156,12 @@ def _identity(location: Location, steps: Sequence[Step]) -> str:
     system, path = url_to_fs(location.url)
     files = [(step.label, system.checksum(f"{path.rstrip('/')}/{step.mli}")) for step in steps]
     return sha256(json.dumps(files).encode()).hexdigest()
+
+
+def _physical(stored: np.ndarray, chosen: np.ndarray, exponents: np.ndarray) -> np.ndarray:
+    """The chosen rows of stored values, x * 2**exponent, as x in float64: exact, but for float64's own denormals."""
+    rows = stored if chosen.size == len(stored) else stored[chosen]
+    return rows.astype(np.float64) * np.ldexp(1.0, -exponents)
 
 
 def _among(row: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -49,6 +49,7 @@ def predict(
     """
     variables = info.variables
     rule = _CLOUD_WATER in variables.input_slices and _RULED in variables.target_slices
+    confidence = bool(info.card["recipe"]["training"]["confidence"])
     manifest = PredictionManifest(
         variable_set=variables.name,
         rows=columns.rows,
@@ -58,7 +59,8 @@ def predict(
         input=columns.label,
         input_digest=columns.digest,
         rule=rule,
-        confidence=bool(info.card["recipe"]["training"]["confidence"]),
+        confidence=confidence,
+        scale=tuple(emulator.targets.physical_std.double().tolist()) if confidence else (),
         program=f"subgrid {__version__}",
     )
     if (kept := _kept(out, manifest)) is not None:

@@ -1,84 +1,142 @@
-"""Scoring a prediction: joined with the truth on the rows' numbers, never on their order."""
+"""Scoring a prediction: one pass over its rows beside the truth."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from subgrid.errors import DatasetError
+from subgrid.errors import SettingsError
+from subgrid.evaluation.blocks import BLOCK_DAYS
+from subgrid.evaluation.dataset import as_dataset, fields_json, write_dataset
+from subgrid.evaluation.evaluation import Evaluation, interval_json
+from subgrid.evaluation.intervals import differences
 from subgrid.evaluation.scorecard import Scorecard
-from subgrid.prediction.columns import Columns, TruthChunk, open_columns
-from subgrid.prediction.store import PredictedRows, StoredPrediction
+from subgrid.evaluation.tables import plain
+from subgrid.prediction.columns import Columns
+from subgrid.prediction.join import Joined
+from subgrid.prediction.store import PredictionManifest
+from subgrid.records.files import write_json, write_whole
 from subgrid.statistics.table import Table
+
+_ENDINGS = (".nc", ".json")
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A scorecard and what it is made of.
+    """What scoring found.
 
     Attributes:
-        card: the scores.
+        evaluation: all scores.
+        manifest: of the prediction.
         rows: rows that were scored.
         without_truth: predicted rows of raw steps that have no ``mlo``, left out.
+        no_members: why an ensemble is not scored as a distribution; empty where it is, or is none.
     """
 
-    card: Scorecard
+    evaluation: Evaluation
+    manifest: PredictionManifest
     rows: int
     without_truth: int
+    no_members: str = ""
+
+    @property
+    def card(self) -> Scorecard:
+        """The scorecard of all rows."""
+        return self.evaluation.card
+
+
+@dataclass(frozen=True)
+class ScoreSettings:
+    """How a prediction is scored.
+
+    Attributes:
+        split: of a data set, where the predicted rows are known to be of one.
+        rule: whether the cloud-water rule stands in ``competition`` and ``r2_308``.
+        block_days: length of the blocks that are drawn for intervals.
+    """
+
+    split: str | None = None
+    rule: bool = True
+    block_days: int = BLOCK_DAYS
+
+
+PLAIN = ScoreSettings()
 
 
 def score(
     prediction: str | Path,
     truth: str,
-    rule: bool = True,
+    settings: ScoreSettings = PLAIN,
     progress: Callable[[int, int], None] | None = None,
-    split: str | None = None,
 ) -> Scored:
     """Score a prediction against a data set or a folder of raw steps.
 
     Args:
         prediction: its folder.
         truth: may hold more rows than were predicted.
-        rule: whether the cloud-water rule stands in ``competition`` and ``r2_308``.
+        settings: what is left to choose.
         progress: called with (rows done, rows).
-        split: of a data set, where the predicted rows are known to be of one.
 
     Raises:
         DatasetError: the truth is of another variable set, or lacks predicted rows (the first is named).
+        InputError: NaN or infinity (column and count).
     """
-    stored = StoredPrediction.open(prediction)
-    columns = open_columns(truth, stored.variables, split)
-    card = Scorecard.zero(stored.variables)
-    seen = np.zeros(stored.rows.size, dtype=bool)
-    for chunk in columns.truth(stored.rows):
-        found = stored.at(chunk.row)
-        _refuse_other_places(found, chunk, truth)
-        card = card.update(found.prediction, chunk.targets, found.rule if rule else None)
-        seen[np.searchsorted(stored.rows, chunk.row)] = True
+    joined = Joined(prediction, truth, settings.split, rule=settings.rule, members=True)
+    scale = joined.stored.manifest.scale
+    evaluation = Evaluation(joined.frame, settings.block_days, np.array(scale) if scale else None)
+    done = 0
+    for rows in joined:
+        evaluation.add(rows)
+        done += rows.row.size
         if progress:
-            progress(int(seen.sum()), stored.rows.size)
-    excused = np.isin(stored.rows, columns.without_truth)
-    lacking = stored.rows[~seen & ~excused]
-    if lacking.size or not seen.any():
-        first = f"; the first is row {lacking[0]}" if lacking.size else ""
-        raise DatasetError(
-            f"{truth}: holds no truth for {lacking.size} of the {stored.rows.size} predicted rows{first}. "
-            f"The prediction was made from {stored.manifest.input}"
+            progress(done, joined.rows)
+    return Scored(evaluation, joined.stored.manifest, done, joined.without_truth, joined.no_members)
+
+
+def compare(one: Scored, other: Scored) -> dict[str, Any]:
+    """By how much ``one`` is better than ``other``, with intervals of the difference, as plain numbers.
+
+    Raises SettingsError when they are not of the same rows.
+    """
+    found = differences(other.evaluation.blocks, one.evaluation.blocks)
+    return {
+        "prediction": other.manifest.network,
+        "differences": {
+            name: {
+                "difference": plain(interval.value),
+                "interval": interval_json(interval),
+                "share_of_draws_better": plain(interval.above),
+            }
+            for name, interval in found.items()
+        },
+    }
+
+
+def refuse_other_ending(path: Path) -> None:
+    """Raise SettingsError for a file of scores that ``save`` cannot write."""
+    if path.suffix not in _ENDINGS:
+        raise SettingsError(
+            f"--out {path}: expected a name that ends in {' or '.join(_ENDINGS)}, found {path.suffix!r}"
         )
-    return Scored(card, int(seen.sum()), int((excused & ~seen).sum()))
 
 
-def _refuse_other_places(found: PredictedRows, chunk: TruthChunk, truth: str) -> None:
-    """Numbers of rows on grids of other sizes may be the same by chance; column and time then are not."""
-    for name, one, other in (("column", found.column, chunk.column), ("time", found.time, chunk.time)):
-        differs = (one != other) & (one >= 0) & (other >= 0)
-        if differs.any():
-            row = int(np.flatnonzero(differs)[0])
-            raise DatasetError(
-                f"{truth}: row {chunk.row[row]} has {name} {other[row]} there and {one[row]} in the prediction; these "
-                "are not the same columns (another grid?)"
-            )
+def save(path: Path, scored: Scored, content: dict[str, Any]) -> None:
+    """Write all scores as NetCDF (``.nc``, see ``evaluation.dataset``) or JSON (``.json``, ``content`` on top)."""
+    refuse_other_ending(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".json":
+        write_json(path, {**content, "fields": fields_json(scored.evaluation)})
+    else:
+        dataset = as_dataset(scored.evaluation, provenance(scored.manifest))
+        write_whole(path, lambda aside: write_dataset(aside, dataset))
+
+
+def provenance(manifest: PredictionManifest) -> dict[str, str]:
+    """What was scored, as text attributes."""
+    names = ("network", "checkpoint_digest", "input", "input_digest", "program")
+    return {name: str(getattr(manifest, name)) for name in names}
 
 
 def climatology(columns: Columns, table: Table) -> Scorecard:

@@ -8,12 +8,13 @@ Each row holds ``row``, ``column``, ``time``, ``prediction`` (float64, physical 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from subgrid.errors import DatasetError
+from subgrid.prediction.members import Blend, Member
 from subgrid.records.example import Feature, RecordLayout, pack
 from subgrid.records.files import write_json
 from subgrid.records.ledger import Shard
@@ -34,10 +35,14 @@ class PredictionManifest(BaseModel):
     Attributes:
         variable_set: whose targets were predicted.
         rows: how many.
-        run, checkpoint, checkpoint_digest: the emulator.
+        run, checkpoint, checkpoint_digest: the emulator; of an ensemble, the first two are empty, and the digest is one
+            of its members and weights.
         input, input_digest: the columns.
         rule, confidence: whether the rows hold them.
-        members: predictions that this one is the mean of; none for a network's own.
+        scale: of a prediction with confidence, physical units of one normalised unit of each target column, 0 where it
+            is not trained.
+        members: networks whose predictions this one is the mean of; none for a network's own.
+        blend: where the weights of the members come from; None for a network's own.
         shards: the record files.
         program: that wrote it.
     """
@@ -54,14 +59,28 @@ class PredictionManifest(BaseModel):
     input_digest: str
     rule: bool
     confidence: bool
-    members: tuple[str, ...] = ()
+    scale: tuple[float, ...] = ()
+    members: tuple[Member, ...] = ()
+    blend: Blend | None = None
     shards: tuple[Shard, ...] = ()
     program: str
+
+    @model_validator(mode="after")
+    def _members_have_weights(self) -> Self:
+        names = {item.name for item in variable_set(self.variable_set).targets} if self.members else set()
+        if any(set(member.weights) != names for member in self.members) or bool(self.members) != bool(self.blend):
+            raise ValueError("expected a weight of every member for every target, and where the weights come from")
+        return self
 
     @property
     def identity(self) -> tuple[str, str, str]:
         """What decides the values: two predictions with the same are the same."""
         return (self.variable_set, self.checkpoint_digest, self.input_digest)
+
+    @property
+    def network(self) -> str:
+        """What predicted, in words: RUN@CHECKPOINT, or the mean of how many networks."""
+        return f"the mean of {len(self.members)} networks" if self.members else f"{self.run}@{self.checkpoint}"
 
 
 class PredictedRows(NamedTuple):
@@ -184,16 +203,26 @@ class StoredPrediction:
     def _index(self) -> None:
         views = [self.layout.views(records)["row"][:, 0] for records in self._shards]
         rows = np.concatenate([np.empty(0, dtype=np.int64), *views])
-        self._sorted = np.argsort(rows, kind="stable")
-        self.rows = rows[self._sorted]
-        double = np.flatnonzero(np.diff(self.rows) == 0)
+        ascending = bool((rows[1:] > rows[:-1]).all())  # as of raw steps: needs no index beside the rows themselves
+        self._sorted = None if ascending else np.argsort(rows, kind="stable")
+        self.rows = rows if self._sorted is None else rows[self._sorted]
+        double = np.flatnonzero(self.rows[1:] == self.rows[:-1])
         if double.size:
             raise DatasetError(f"{self.folder}: row {self.rows[double[0]]} is predicted twice ({double.size} doubles)")
         self._starts = np.cumsum([0, *(shard.rows for shard in self.manifest.shards)])
 
+    def share_rows(self, other: "StoredPrediction") -> None:
+        """Take over another prediction's arrays of row numbers where they are equal: an ensemble's members need one."""
+        if np.array_equal(self.rows, other.rows):
+            self.rows = other.rows
+        if self._sorted is not None and other._sorted is not None and np.array_equal(self._sorted, other._sorted):
+            self._sorted = other._sorted
+
     def at(self, row: np.ndarray) -> PredictedRows:
         """The predictions of rows by their numbers, all of which must be there, in the order asked."""
-        place = self._sorted[np.searchsorted(self.rows, row)]
+        place = np.searchsorted(self.rows, row)
+        if self._sorted is not None:
+            place = self._sorted[place]
         records = np.empty((row.size, self.layout.stride), dtype=np.uint8)
         shard = np.searchsorted(self._starts, place, side="right") - 1
         for index in np.unique(shard):
@@ -205,6 +234,12 @@ class StoredPrediction:
         views = self.layout.views(records)
         row, column, time = (views[name][:, 0] for name in ("row", "column", "time"))
         return PredictedRows(row, column, time, views["prediction"], views.get("rule"), views.get("confidence"))
+
+    def row_chunks(self, size: int) -> Iterator[np.ndarray]:
+        """The rows' numbers in stored order, int64, at most ``size`` at once."""
+        for records in self._shards:
+            for start in range(0, len(records), size):
+                yield self.layout.views(records[start : start + size])["row"][:, 0]
 
     def scan(self) -> Iterator[PredictedRows]:
         """Every shard's rows, in stored order."""

@@ -3,28 +3,23 @@
 A build that is killed, cut into parts or given more workers ends with the same bytes: a group follows from its plan.
 """
 
-import multiprocessing
-import os
 import shutil
-import signal
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Thread
 
-from subgrid.errors import DatasetError, InputError, SubgridError
+from subgrid.errors import DatasetError, InputError
 from subgrid.records.blueprint import Blueprint, BuildSettings
 from subgrid.records.files import write_json, write_whole
-from subgrid.records.group import GroupJob, build_groups
+from subgrid.records.group import GroupJob
 from subgrid.records.ledger import is_done, read_report, write_part
 from subgrid.records.manifest import MANIFEST, Manifest, make_manifest, read_manifest
 from subgrid.records.plan import Part, make_plan, read_plan
 from subgrid.records.shard import IN_MEMORY
 from subgrid.records.splits import SPLITS, parse_split
+from subgrid.records.workers import Meter, run
 from subgrid.schema.grid import Grid
 from subgrid.source.locations import Location
 from subgrid.source.steps import Choice, Step, list_steps
@@ -32,8 +27,7 @@ from subgrid.source.synthetic.files import SETTINGS_FILE
 from subgrid.statistics.table import Table, write_tables
 
 STATISTICS_FILE = "statistics.nc"
-_LOT = 4  # groups that a worker takes at once: while one is synced it fills the next
-_GRID_ENDING = "_grid-info.nc"
+GRID_ENDING = "_grid-info.nc"
 EVERY_STEP = Choice()
 _REAL, _SYNTHETIC = "CC-BY-4.0 (ClimSim, LEAP)", "Apache-2.0 (made-up data, no simulation of the real world)"
 
@@ -87,10 +81,10 @@ class Running:
 
 def find_grid(source: Location) -> str:
     """Name of the one grid file ``*_grid-info.nc`` in a source; raises InputError for none or several."""
-    found = [name for name in source.names() if name.endswith(_GRID_ENDING)]
+    found = [name for name in source.names() if name.endswith(GRID_ENDING)]
     if len(found) != 1:
         raise InputError(
-            f"{source.url}: expected one grid file *{_GRID_ENDING}, found {', '.join(found) or 'none'}; name it "
+            f"{source.url}: expected one grid file *{GRID_ENDING}, found {', '.join(found) or 'none'}; name it "
             "with --grid"
         )
     return found[0]
@@ -180,7 +174,7 @@ def build(prepared: Prepared, out: Path, running: Running = Running()) -> Manife
     blueprint.lay(out)
     groups = running.part.of(blueprint.groups)
     columns = blueprint.grid.columns
-    meter = _Meter(sum(len(group.steps) for group in groups) * columns, running.progress)
+    meter = Meter(sum(len(group.steps) for group in groups) * columns, running.progress)
     jobs = []
     for group in groups:
         if is_done(out, group):
@@ -188,7 +182,7 @@ def build(prepared: Prepared, out: Path, running: Running = Running()) -> Manife
         else:
             files = {label: prepared.steps[label] for label in group.steps if label in prepared.steps}
             jobs.append(GroupJob(out, blueprint, prepared.source, group, files, running.skip_bad))
-    _run(jobs, running.workers, meter)
+    run(jobs, running.workers, meter)
     write_part(out, running.part, blueprint)
     if all(is_done(out, group) for group in blueprint.groups):
         return _finish(prepared, out)
@@ -204,93 +198,20 @@ def _finished(source: Location, out: Path) -> Manifest:
     return manifest
 
 
-class _Meter:
-    """Adds up rows for whoever watches."""
-
-    def __init__(self, total: int, progress: Callable[[int, int], None] | None) -> None:
-        self.done, self.total, self.progress = 0, total, progress
-
-    def add(self, rows: int) -> None:
-        self.done += rows
-        if self.progress:
-            self.progress(min(self.done, self.total), self.total)
-
-
-def _run(jobs: list[GroupJob], workers: int, meter: _Meter) -> None:
-    if workers <= 1 or len(jobs) <= 1:
-        build_groups(jobs, meter.add)
-        return
-    context = multiprocessing.get_context("spawn")
-    others = set(multiprocessing.active_children())
-    with ProcessPoolExecutor(min(workers, len(jobs)), context, initializer=_end_with_parent) as pool:
-        try:
-            _feed(pool, jobs, workers, meter)
-        except BrokenProcessPool as error:
-            raise SubgridError(
-                "a worker process was killed (out of memory?); finished groups are kept: run the same command again, "
-                "with fewer --workers if memory is short"
-            ) from error
-        except BaseException as error:
-            interrupted = isinstance(error, KeyboardInterrupt)
-            for worker in set(multiprocessing.active_children()) - others if interrupted else ():
-                worker.terminate()  # a group is done or it is not; what was open is made again
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-
-
-def _end_with_parent() -> None:
-    """Leave Ctrl-C to the parent, and watch it: a worker whose parent was killed would wait for work for ever."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-    def watch() -> None:
-        if (parent := multiprocessing.parent_process()) is not None:
-            parent.join()
-        os._exit(1)
-
-    Thread(target=watch, name="parent", daemon=True).start()
-
-
-def _feed(pool: ProcessPoolExecutor, jobs: list[GroupJob], workers: int, meter: _Meter) -> None:
-    """Keep a few lots of groups under way: jobs carry the names of their steps, and a plan may have thousands."""
-    lot = max(1, min(_LOT, len(jobs) // (2 * workers)))
-    under_way: dict[Future, int] = {}
-    for start in range(0, len(jobs), lot):
-        if len(under_way) >= 2 * workers:
-            _collect(under_way, meter)
-        chosen = jobs[start : start + lot]
-        rows = sum(len(job.group.steps) * job.blueprint.grid.columns for job in chosen)
-        # A worker starts here and inherits the mask: Ctrl-C during its imports must not print a traceback.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            under_way[pool.submit(build_groups, chosen)] = rows
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    while under_way:
-        _collect(under_way, meter)
-
-
-def _collect(under_way: dict[Future, int], meter: _Meter) -> None:
-    done, _ = wait(under_way, return_when=FIRST_COMPLETED)
-    for future in done:
-        rows = under_way.pop(future)
-        future.result()
-        meter.add(rows)
-
-
 def _finish(prepared: Prepared, out: Path) -> Manifest:
     """Fold the moments in the order of groups, write statistics and, last, the manifest."""
     blueprint = prepared.blueprint
-    reports = [read_report(out, group, blueprint.digest) for group in blueprint.groups]
+    reports, tables = [], {split: Table.zero(blueprint.variables) for split in SPLITS}
+    for group in blueprint.groups:
+        report = read_report(out, group, blueprint.digest)
+        for split in report.moments:
+            tables[split] += report.table(split, blueprint.variables)
+        reports.append(report.model_copy(update={"moments": {}}))  # moments of thousands of groups fill the memory
     manifest = make_manifest(blueprint, reports, prepared.source.url, _licence(prepared.source))
     if not manifest.rows("training"):
         raise InputError(f"{prepared.source.url}: every training step was dropped; there is nothing to train on")
-    tables = {}
-    for split in SPLITS:
-        if manifest.rows(split):
-            tables[split] = sum((one.table(split, blueprint.variables) for one in reports),
-                                Table.zero(blueprint.variables))  # fmt: skip
-    write_whole(out / STATISTICS_FILE, lambda aside: write_tables(aside, tables, {"dataset": manifest.digest}))
+    kept = {split: table for split, table in tables.items() if manifest.rows(split)}
+    write_whole(out / STATISTICS_FILE, lambda aside: write_tables(aside, kept, {"dataset": manifest.digest}))
     write_json(out / MANIFEST, manifest.model_dump())
     return manifest
 

@@ -1,6 +1,6 @@
 """A data set opened for reading: what it holds, its rows in stored order or as an endless shuffled stream."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -91,9 +91,12 @@ class Dataset:
             self._shards[split] = Shards(self.folder / SHARDS, chosen, self.layout)
         return self._shards[split]
 
-    def stream(self, split: str, settings: StreamSettings, start: int = 0) -> Stream:
-        """Rows of a split in the closed-form order, for ever; ``start`` rows have been given out already."""
-        return Stream(self.shards(split), settings, start)
+    def stream(self, split: str, settings: StreamSettings, start: int = 0, beside: Sequence["Dataset"] = ()) -> Stream:
+        """Rows of a split in the closed-form order, for ever; ``start`` rows have been given out already.
+
+        The same split of the data sets ``beside`` is mixed in as ``settings.shares`` says.
+        """
+        return Stream(self.shards(split), settings, start, [other.shards(split) for other in beside])
 
     def scan(self, split: str, batch: int) -> Iterator[Batch]:
         """Every row of a split once, in stored order; the last batch of a shard may be short."""

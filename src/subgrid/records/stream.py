@@ -1,13 +1,14 @@
 """An endless shuffled stream of rows: an order in closed form, threads that gather ahead, a place that is one integer.
 
 Batch b of a stream that starts at row s holds the rows at positions s + b*B ... s + (b+1)*B of the order; process r of
-P gets the r-th P-th of them. Inside a process's share the rows stand sorted by shard, so a batch is gathered by one
-copy a shard, of whole records, into memory that is used again once nobody refers to it.
+P gets the r-th P-th of them. Several sources (shards of several data sets) mix by a pattern, each in an order of its
+own. Inside a process's share the rows stand sorted by source and shard, so a batch is gathered by one copy a shard, of
+whole records, into memory that is used again once nobody refers to it.
 """
 
 import sys
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
@@ -18,6 +19,7 @@ import numpy as np
 
 from subgrid.errors import SettingsError
 from subgrid.records.example import RecordLayout
+from subgrid.records.mixture import Pattern
 from subgrid.records.order import Order
 from subgrid.records.shards import Shards
 
@@ -35,6 +37,7 @@ class Batch(NamedTuple):
         row: int64 (row,), the row's number: (time / 1200) x grid columns + column.
         column: int32 (row,), -1 where unknown.
         time: int64 (row,), seconds since 0001-01-01 without leap years, -1 where unknown.
+        origin: int8 (row,), which source of a mixed stream the row is from; 0 where there is one.
     """
 
     inputs: np.ndarray
@@ -42,13 +45,15 @@ class Batch(NamedTuple):
     row: np.ndarray
     column: np.ndarray
     time: np.ndarray
+    origin: np.ndarray
 
 
-def as_batch(layout: RecordLayout, records: np.ndarray) -> Batch:
+def as_batch(layout: RecordLayout, records: np.ndarray, origin: np.ndarray | None = None) -> Batch:
     """Sealed records, uint8 (rows, stride), as a batch; the two large arrays are views."""
     views = layout.views(records)
-    small = (np.ascontiguousarray(views[name][:, 0]) for name in ("row", "column", "time"))
-    return Batch(views["inputs"], views["targets"], *small)
+    row, column, time = (np.ascontiguousarray(views[name][:, 0]) for name in ("row", "column", "time"))
+    origin = np.zeros(len(records), dtype=np.int8) if origin is None else origin
+    return Batch(views["inputs"], views["targets"], row, column, time, origin)
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,10 @@ class StreamSettings:
 
     Attributes:
         batch: rows of a global batch.
-        seed: of the order.
-        window: shards whose rows are mixed.
+        seed: of the order; source i of a mixture has the order of seed + i.
+        window: shards whose rows are shuffled together.
         rank, ranks: which share of every batch this process takes.
+        shares: rows of each source in one period of a mixture, the first source's first; (2, 1): 0, 0, 1.
     """
 
     batch: int
@@ -67,6 +73,7 @@ class StreamSettings:
     window: int = 16
     rank: int = 0
     ranks: int = 1
+    shares: tuple[int, ...] = (1,)
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.window < 1 or not 0 <= self.rank < self.ranks or self.batch % self.ranks:
@@ -94,36 +101,17 @@ class _Memory:
             return self._buffers[-1]
 
 
-class Stream:
-    """Endless iterator of ``Batch``; a context manager. ``position`` is the place: rows given out so far, all ranks."""
+class _Source:
+    """The rows of one source by their position in its order; the windows of the order are worked out ahead."""
 
-    def __init__(self, shards: Shards, settings: StreamSettings, start: int = 0) -> None:
-        self.settings, self.position = settings, start
-        self._shards = shards
-        self._order = Order(shards.rows, settings.seed, settings.window)
-        self._memory = _Memory((settings.batch // settings.ranks, shards.layout.stride))
+    def __init__(self, shards: Shards, order: Order, pool: ThreadPoolExecutor) -> None:
+        self._shards, self._order, self._pool = shards, order, pool
         self._windows: OrderedDict[tuple[int, int], Future] = OrderedDict()
         self._lock = Lock()
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="rows")
-        self._orders = ThreadPoolExecutor(1, thread_name_prefix="order")
-        self._under_way: deque[Future[Batch]] = deque()
-        self._next = start
 
-    def __iter__(self) -> Iterator[Batch]:
-        return self
-
-    def __next__(self) -> Batch:
-        while len(self._under_way) < _AHEAD:
-            share = self.settings.batch // self.settings.ranks
-            self._under_way.append(self._pool.submit(self._gather, self._next + self.settings.rank * share, share))
-            self._next += self.settings.batch
-        batch = self._under_way.popleft().result()
-        self.position += self.settings.batch
-        return batch
-
-    def _gather(self, start: int, count: int) -> Batch:
-        shard, row = self._rows_at(start, count)
-        records = self._memory.take()
+    def gather(self, start: int, records: np.ndarray) -> None:
+        """Fill ``records``, (rows, stride), with as many rows from position ``start`` on, sorted by shard."""
+        shard, row = self._rows_at(start, len(records))
         by_shard = np.argsort(shard, kind="stable")
         shard, row = shard[by_shard], row[by_shard]
         bounds = np.flatnonzero(np.diff(shard, prepend=-1, append=-1))
@@ -131,7 +119,6 @@ class Stream:
             source = self._shards[int(shard[first])]
             whole = np.dtype(f"V{source.shape[1]}")
             np.take(source.view(whole)[:, 0], row[first:last], out=records[first:last].view(whole)[:, 0], mode="clip")
-        return as_batch(self._shards.layout, records)
 
     def _rows_at(self, start: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Shard and row in it of ``count`` consecutive positions of the order, (count,) each."""
@@ -154,7 +141,7 @@ class Stream:
         with self._lock:
             for key in ((epoch, index), self._after(epoch, index)):
                 if key not in self._windows:
-                    self._windows[key] = self._orders.submit(self._window_order, *key)
+                    self._windows[key] = self._pool.submit(self._window_order, *key)
             self._windows.move_to_end((epoch, index))
             while len(self._windows) > _WINDOWS_KEPT:
                 self._windows.popitem(last=False)
@@ -165,6 +152,59 @@ class Stream:
         window = self._order.windows(epoch)[index]
         which, row = window.order()
         return np.asarray(window.shards, dtype=np.int32)[which], row
+
+
+class Stream:
+    """Endless iterator of ``Batch``; a context manager. ``position`` is the place: rows given out so far, all ranks.
+
+    Args:
+        shards: the first source.
+        settings: of the stream; as many shares as there are sources.
+        start: rows given out already.
+        beside: the other sources of a mixture, of the same record layout.
+
+    Raises:
+        SettingsError: shares or layouts that do not fit the sources.
+    """
+
+    def __init__(self, shards: Shards, settings: StreamSettings, start: int = 0, beside: Sequence[Shards] = ()) -> None:
+        self.settings, self.position = settings, start
+        self._layout, self._pattern = shards.layout, Pattern(settings.shares)
+        if len(settings.shares) != 1 + len(beside) or any(other.layout != shards.layout for other in beside):
+            raise SettingsError(
+                f"a mixture needs one share a source, and sources that store their rows alike; found the shares "
+                f"{settings.shares} for {1 + len(beside)} sources"
+            )
+        self._memory = _Memory((settings.batch // settings.ranks, shards.layout.stride))
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="rows")
+        self._orders = ThreadPoolExecutor(1, thread_name_prefix="order")
+        self._sources = [
+            _Source(source, Order(source.rows, settings.seed + number, settings.window), self._orders)
+            for number, source in enumerate((shards, *beside))
+        ]
+        self._under_way: deque[Future[Batch]] = deque()
+        self._next = start
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        while len(self._under_way) < _AHEAD:
+            share = self.settings.batch // self.settings.ranks
+            self._under_way.append(self._pool.submit(self._gather, self._next + self.settings.rank * share, share))
+            self._next += self.settings.batch
+        batch = self._under_way.popleft().result()
+        self.position += self.settings.batch
+        return batch
+
+    def _gather(self, start: int, count: int) -> Batch:
+        records, origin, filled = self._memory.take(), np.empty(count, dtype=np.int8), 0
+        for number, first, rows in self._pattern.parts(start, count):
+            here = slice(filled, filled + rows)
+            self._sources[number].gather(first, records[here])
+            origin[here] = number
+            filled += rows
+        return as_batch(self._layout, records, origin)
 
     def close(self) -> None:
         """Stop the threads; batches that were given out stay valid."""

@@ -5,12 +5,16 @@
 mean is the training mean of the run's table; scale is 1 / std of the table (``std``) or the competition's first weights
 (``old_weights``). A column is *trained* when it varies in the table, has a scale and is not masked; the others are 0
 when normalised and the training mean when physical.
+
+Targets of rows from another climate than the table's (another resolution) can be clipped softly beyond what the table
+has seen: the network learns them all the same, but no single value drowns the others.
 """
 
 from functools import cache
 from importlib.resources import files
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from subgrid.representation.constants import ConstantModule, has_float64
@@ -33,6 +37,8 @@ class TargetTransform(ConstantModule):
     trained: Tensor  # (target_width,) bool: columns that vary, have a scale and are not masked
     mean: Tensor  # (target_width,), stored units
     scale: Tensor  # (target_width,), of stored units; 0 for columns that are not trained
+    low: Tensor  # (target_width,), minimum of the table in normalised units; 0 for columns that are not trained
+    high: Tensor  # (target_width,), maximum
     physical_mean: Tensor  # (target_width,)
     physical_std: Tensor  # (target_width,), 1 / scale in physical units; 0 for columns that are not trained
 
@@ -49,18 +55,27 @@ class TargetTransform(ConstantModule):
         self.hold("trained", trained)
         self.hold("mean", np.ldexp(moments.mean, exponents))
         self.hold("scale", np.ldexp(scale, -exponents))
+        for name, extreme in (("low", moments.minimum), ("high", moments.maximum)):
+            self.hold(name, np.where(trained, (np.where(trained, extreme, 0.0) - moments.mean) * scale, 0.0))
         self.hold("physical_mean", moments.mean)
         self.hold("physical_std", np.where(trained, spread, 0.0))
 
-    def normalise(self, targets: Tensor) -> Tensor:
+    def normalise(self, targets: Tensor, clip: Tensor | None = None) -> Tensor:
         """Targets in stored units, float32 or float64, to normalised float32; 0 for columns that are not trained.
 
         Computed in float64 where the device has it. Values are limited to +-1e30, so that one row far outside the
         training data cannot overflow; NaN stays NaN.
+
+        Args:
+            targets: (batch, target_width).
+            clip: r of each row's soft clip (``soft_clip_targets``) at r times the minimum and maximum of the table,
+                (batch,); rows with 0 are not clipped.
         """
-        return (
-            standardise(targets.to(self.mean.dtype), self.mean, self.scale).clamp(-NARROW_LIMIT, NARROW_LIMIT).float()
-        )
+        values = standardise(targets.to(self.mean.dtype), self.mean, self.scale)
+        if clip is not None:
+            ratio = clip.to(values.dtype)[:, None]
+            values = torch.where(ratio > 0, soft_clip_targets(values, ratio * self.low, ratio * self.high), values)
+        return values.clamp(-NARROW_LIMIT, NARROW_LIMIT).float()
 
     def physical(self, normalised: Tensor) -> Tensor:
         """Normalised predictions to raw physical units in float64; the training mean for columns that are not trained.
@@ -71,6 +86,16 @@ class TargetTransform(ConstantModule):
         if has_float64(normalised.device):
             return unstandardise(normalised.double(), self.physical_mean, self.physical_std)
         return unstandardise(normalised.cpu().double(), self.exact["physical_mean"], self.exact["physical_std"])
+
+
+def soft_clip_targets(y: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """y within [low, high]; low - ln(1 + low - y) below, high + ln(1 + y - high) above; all of broadcastable shape.
+
+    The winner's, for normalised targets of high-resolution rows, with low and high r times the least and largest
+    normalised value of the low-resolution rows: increasing, continuous, slope 1 at both ends. NaN stays NaN.
+    """
+    core = torch.minimum(torch.maximum(y, low), high)
+    return core + torch.log1p((y - core).clamp(min=0)) - torch.log1p((core - y).clamp(min=0))
 
 
 def masked_columns(settings: RepresentationSettings, variables: VariableSet) -> np.ndarray:

@@ -37,12 +37,18 @@ class Location:
             raise InputError(f"{self.url}: not a location that fsspec knows ({error})") from error
 
     def names(self) -> list[str]:
-        """All files below the folder, sorted; raises InputError when the folder is not there."""
+        """All files below the folder, sorted, links to folders followed; raises InputError when it is not there."""
         system, path = self._open()
         if not system.exists(path):
             raise InputError(f"{self.url}: no such folder; expected raw steps laid out like train/0001-02/*.mli.*.nc")
         start = path.rstrip("/") + "/"
-        return sorted(name.removeprefix(start) for name in system.find(path))
+        if self.remote:
+            return sorted(name.removeprefix(start) for name in system.find(path))
+        return sorted(
+            f"{folder}/{name}".removeprefix(start)
+            for folder, _, names in os.walk(path, followlinks=True)
+            for name in names
+        )
 
     def read(self, name: str, memory: np.ndarray | None = None) -> np.ndarray:
         """The bytes of one file, uint8 (size,); raises FileNotFoundError when it is absent.

@@ -26,8 +26,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
 from subgrid.errors import SettingsError
-from subgrid.recipe import Recipe, parse_recipe, read_yaml
-from subgrid.training.schedule import Schedule
+from subgrid.recipe import Recipe, load_recipe, parse_recipe, read_yaml
 
 BASE = "base"
 """Name of the variant that changes nothing."""
@@ -41,7 +40,7 @@ class Study(BaseModel):
 
     Attributes:
         recipe: path, from the folder of the study's file, or a mapping.
-        data: folder of a data set.
+        data: folder of a data set, or of each that the recipe lists, in its order.
         out: folder of the study.
         seeds: every variant is run with each.
         set: keys of the recipe with their values, for all runs.
@@ -53,7 +52,7 @@ class Study(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     recipe: str | dict[str, Any]
-    data: str | None = None
+    data: str | list[str] | None = None
     out: str | None = None
     seeds: list[NonNegativeInt] = Field(min_length=1)
     set: dict[str, Any] = {}
@@ -81,11 +80,6 @@ class PlannedRun:
     variant: str
     overrides: Mapping[str, Any]
     recipe: Recipe
-
-    @property
-    def rows(self) -> int:
-        """Rows that it trains on."""
-        return Schedule(self.recipe.training).rows
 
     @property
     def digest(self) -> str:
@@ -155,10 +149,7 @@ def _resolved(study: Study, path: Path, variant: str, changes: Mapping[str, Any]
     try:
         if isinstance(study.recipe, dict):
             return parse_recipe(json.dumps(study.recipe), changed, f"{path}: recipe")
-        place = path.parent / study.recipe
-        return parse_recipe(place.read_text(encoding="utf-8"), changed, str(place))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: its recipe cannot be read ({error})") from error
+        return load_recipe(path.parent / study.recipe, changed)
     except SettingsError as error:
         raise SettingsError(f"{path}: variant {variant}: {error}") from error
 

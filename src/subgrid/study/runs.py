@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from subgrid.records.reader import Dataset
 from subgrid.study import ledger
 from subgrid.study.plan import PlannedRun, Study
 from subgrid.training import folder, metrics
+from subgrid.training.schedule import Schedule
 
 Say = Callable[[str], None]
 _WAIT_SECONDS = 1.0
@@ -38,20 +39,43 @@ class Workshop:
     Attributes:
         study: its settings.
         runs: all of them, in order.
-        data: open data set.
+        data: open data sets, in the order of the recipe's.
         out: folder of the study.
         say: told what happens, a line at a time.
     """
 
     study: Study
     runs: Sequence[PlannedRun]
-    data: Dataset
+    data: Sequence[Dataset]
     out: Path
     say: Say
 
+    @property
+    def digest(self) -> str:
+        """Identity of the data."""
+        return "+".join(data.digest for data in self.data)
+
+    def rows(self) -> dict[str, int]:
+        """Rows that each run trains on, by its name; raises SettingsError where a recipe wants other data."""
+        from subgrid.training.sources import Sources
+
+        resolved = {run.name: Sources.of(run.recipe.training, self.data).resolve(run.recipe) for run in self.runs}
+        return {name: Schedule(recipe.training).rows for name, recipe in resolved.items()}
+
+    def seconds_left(self) -> float | None:
+        """Time for the runs without a line, at the speed of those done (of the same variant, if any); None of none."""
+        lines, rows = self.lines(), self.rows()
+        done = [(run.variant, lines[run.name]) for run in self.runs if lines.get(run.name, {}).get("status") == "done"]
+        total = 0.0
+        for run in self.runs if done else ():
+            if run.name not in lines:
+                like = [line for variant, line in done if variant == run.variant] or [line for _, line in done]
+                total += rows[run.name] * sum(line["seconds"] for line in like) / sum(line["rows"] for line in like)
+        return total if done else None
+
     def lines(self) -> dict[str, dict[str, Any]]:
         """Lines of the runs that ended, by name; SettingsError where they are of another study."""
-        return ledger.read_lines(self.out, self.runs, self.data.digest)
+        return ledger.read_lines(self.out, self.runs, self.digest)
 
     def states(self) -> dict[str, str]:
         """``done``, ``failed``, ``begun`` or ``to do``, by name of the run."""
@@ -76,7 +100,7 @@ class Workshop:
             KeyboardInterrupt, SystemExit: Ctrl-C or SIGTERM, after the run under way was saved.
         """
         _refuse_foreign(self.out)
-        self.lines()  # before anything is written
+        self.rows(), self.lines()  # what cannot be is refused before anything is written
         with folder.locked(self.out), _terminated():
             (self.out / "runs").mkdir(exist_ok=True)
             if retry:
@@ -96,7 +120,8 @@ class Workshop:
         _wait_for(place, self.say)
         recipe = place.with_name(f"{run.name}.yaml")
         folder.write_text(recipe, run.recipe.to_yaml())
-        words = ("-m", "subgrid", "train", recipe, "--data", self.data.folder, "--out", place)
+        data = [word for item in self.data for word in ("--data", item.folder)]
+        words = ("-m", "subgrid", "train", recipe, *data, "--out", place)
         code, error = _process([sys.executable, *map(str, words)], self.say)
         if code in _STOPPED:
             raise _STOPPED[code]
@@ -106,7 +131,7 @@ class Workshop:
             "seed": run.recipe.seed,
             "overrides": dict(run.overrides),
             "recipe": run.digest,
-            "data": self.data.digest,
+            "data": self.digest,
         }
         if code:
             self.say(f"{run.name} failed: {error}")
@@ -198,16 +223,3 @@ def _terminated() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def seconds_left(runs: Sequence[PlannedRun], lines: Mapping[str, Mapping[str, Any]]) -> float | None:
-    """Time for the runs without a line, at the speed of those that are done (of the same variant, if any); or None."""
-    done = [(run, lines[run.name]) for run in runs if lines.get(run.name, {}).get("status") == "done"]
-    if not done:
-        return None
-    total = 0.0
-    for run in runs:
-        if run.name not in lines:
-            like = [line for other, line in done if other.variant == run.variant] or [line for _, line in done]
-            total += run.rows * sum(line["seconds"] for line in like) / sum(line["rows"] for line in like)
-    return total

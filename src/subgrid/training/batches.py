@@ -1,5 +1,7 @@
 """From a batch of stored rows to what a step needs: encoded inputs, normalised targets, where and when."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import tau
 from typing import NamedTuple
 
@@ -14,6 +16,19 @@ from subgrid.training.losses import Goal
 
 DAY = 86_400
 YEAR = 365 * DAY
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """What is to be known of a data set that rows come from.
+
+    Attributes:
+        grid: where its columns stand; None where space and time are not trained.
+        clip: r of the soft clip of its targets, 0 for none (see ``TargetTransform.normalise``).
+    """
+
+    grid: Grid | None
+    clip: float = 0.0
 
 
 class Prepared(NamedTuple):
@@ -58,21 +73,43 @@ def space_time(time: np.ndarray, column: np.ndarray, grid: Grid) -> tuple[np.nda
     return np.where(known[:, None], np.stack(values, axis=1), 0.0), known
 
 
-def prepare(batch: Batch, emulator: Emulator, grid: Grid | None) -> Prepared:
-    """Encode inputs and normalise targets of a batch on the emulator's device; space-time goals if a grid is given.
+def prepare(batch: Batch, emulator: Emulator, origins: Sequence[Origin]) -> Prepared:
+    """Encode inputs and normalise targets of a batch on the emulator's device; space-time goals if grids are given.
 
     Nothing here is learnt, and nothing refers to the memory of the batch afterwards.
+
+    Args:
+        batch: rows whose ``origin`` is a place in ``origins``.
+        emulator: what encodes and normalises.
+        origins: the data sets that rows come from; all with a grid, or none.
     """
     with torch.no_grad():
         device = emulator.device
         inputs = emulator.encoder(torch.from_numpy(batch.inputs).to(device))
-        targets = emulator.targets.normalise(torch.from_numpy(batch.targets).to(device))
-        if grid is None:
+        stored = torch.from_numpy(batch.targets).to(device)
+        targets = emulator.targets.normalise(stored, _clips(batch.origin, origins, device))
+        if origins[0].grid is None:
             return Prepared(inputs, Goal(targets))
-        values, known = space_time(batch.time, batch.column, grid)
+        values, known = _places(batch, origins)
         goal = Goal(
             targets,
             torch.from_numpy(values).to(device, torch.float32),
             torch.from_numpy(known).to(device, torch.float32),
         )
         return Prepared(inputs, goal)
+
+
+def _clips(origin: np.ndarray, origins: Sequence[Origin], device: torch.device) -> Tensor | None:
+    """r of the soft clip of each row, float32 (row,), 0 for none; None where no data set asks for it."""
+    clips = np.array([item.clip for item in origins], dtype=np.float32)
+    return torch.from_numpy(clips[origin]).to(device) if clips.any() else None
+
+
+def _places(batch: Batch, origins: Sequence[Origin]) -> tuple[np.ndarray, np.ndarray]:
+    """``space_time`` of a batch, each row on the grid of its own data set."""
+    values, known = np.empty((len(batch.row), 6)), np.empty(len(batch.row), dtype=bool)
+    for number, item in enumerate(origins):
+        rows = batch.origin == number
+        assert item.grid is not None
+        values[rows], known[rows] = space_time(batch.time[rows], batch.column[rows], item.grid)
+    return values, known

@@ -10,7 +10,7 @@ text, so a flipped bit or a cut file is an error and not a network.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -62,7 +62,8 @@ class CheckpointInfo:
         path: its folder.
         name: its name within the run.
         digest: SHA-256 over everything in it but the training state: its identity.
-        card: the whole of checkpoint.json: ``recipe``, ``rows``, ``scores``, ``data_digest``, ``versions`` and more.
+        card: the whole of checkpoint.json: ``recipe``, ``rows``, ``scores``, ``data_digest``, ``data`` (digests by
+            name), ``versions`` and more.
         table: statistics that inputs and targets are normalised with.
         grid: the grid of the training data.
     """
@@ -85,8 +86,8 @@ class CheckpointInfo:
         return dict(self.card["recipe"])
 
 
-def commit(run: Path, name: str, best: str, snapshot: Snapshot) -> None:
-    """Write a checkpoint, point to it, and remove those that nothing points to any more.
+def commit(run: Path, name: str, best: str, snapshot: Snapshot, kept: Collection[str] = ()) -> None:
+    """Write a checkpoint, point to it, and remove those that nothing points to any more and that are not ``kept``.
 
     The checkpoint is either complete or not there, and ``latest`` changes last: a process killed anywhere in here
     leaves a run that goes on from the old checkpoint or from the new one.
@@ -105,7 +106,7 @@ def commit(run: Path, name: str, best: str, snapshot: Snapshot) -> None:
             f"{run / 'checkpoints' / name}: the checkpoint could not be written ({error}); "
             f"{standing(run)}. Make room and start the same command again"
         ) from error
-    folder.keep_only(run, {name, best})
+    folder.keep_only(run, {name, best, *kept})
 
 
 def standing(run: Path) -> str:

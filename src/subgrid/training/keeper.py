@@ -1,7 +1,7 @@
 """Keeping a run: its place, its checkpoints, and how one segment takes over from the one before."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,8 @@ class Place:
         seconds: wall time of the run so far.
         latest, best: names of checkpoints, empty before the first.
         best_score: what made it the best, None where nothing was scored.
-        scores: of the last validation.
+        scores: of the last validation on its first set, None where nothing is scored.
+        validation: of the last validation, by the names of its sets.
     """
 
     rows: int = 0
@@ -43,6 +44,7 @@ class Place:
     best: str = ""
     best_score: float | None = None
     scores: dict[str, float | None] | None = None
+    validation: dict[str, dict[str, float | None]] = field(default_factory=dict)
 
 
 class Keeper:
@@ -54,18 +56,25 @@ class Keeper:
         out: the run's folder, locked by the caller.
         learner: the emulator in training.
         card: what every checkpoint.json of this segment says: recipe, statistics, grid, conditions and so on.
+        keep: sub-epochs whose checkpoints stay for good, besides the latest and the best.
         processes: of the run; left out, there is one.
     """
 
     def __init__(
-        self, out: Path, learner: Learner, card: Mapping[str, Any], processes: Processes | None = None
+        self,
+        out: Path,
+        learner: Learner,
+        card: Mapping[str, Any],
+        keep: Sequence[int] = (),
+        processes: Processes | None = None,
     ) -> None:
+        self.keep = keep
         self.out, self.learner, self.card = out, learner, {**card, "versions": _versions(), "init": None}
         self.processes = processes or Processes()
 
     def begin(self, init: str | None) -> Place:
         """A fresh run, from fresh weights or from those of the run ``init``."""
-        self.processes.first(lambda: _undo(self.out, None, 0))
+        self.processes.first(lambda: _undo(self.out, (), 0))
         if init:
             path = folder.find_checkpoint(init)
             self.learner.start_from(checkpoint.read_weights(path), str(path))
@@ -85,7 +94,7 @@ class Keeper:
         card, state = checkpoint.read_card(path), checkpoint.read_state(path)
         self.learner.restore(checkpoint.read_weights(path), checkpoint.read_training_tensors(path), str(path))
         place = Place(**{item.name: state[item.name] for item in fields(Place)})
-        self.processes.first(lambda: _undo(self.out, (name, place.best), place.closed))
+        self.processes.first(lambda: _undo(self.out, (name, place.best, *self._kept(place)), place.closed))
         self.card["init"] = card["init"]
         before, now = card["conditions"], self.card["conditions"]
         return place, [f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]]
@@ -103,30 +112,46 @@ class Keeper:
             )
             raise self.processes.told_once(SubgridError(message))
         name = str(place.closed) if closing else f"rows-{place.rows}"
-        scores = place.scores if closing else None
+        scores, sets = (place.scores, place.validation) if closing else (None, {})
         score = scores.get(BEST_BY) if scores else None
         if place.best_score is None or (score is not None and score > place.best_score):
             place.best, place.best_score = name, score
         place.latest = name
         snapshot = checkpoint.Snapshot(
             weights=self.learner.weights(),
-            card={"name": name, "rows": place.rows, "sub_epoch": place.closed, "scores": scores, **self.card},
+            card={
+                "name": name,
+                "rows": place.rows,
+                "sub_epoch": place.closed,
+                "scores": scores,
+                "validation": sets,
+                **self.card,
+            },
             tensors=self.learner.training_tensors(),
             state={**asdict(place), "generators": {"rule": "the draws of a step follow from (seed, step)"}},
         )
-        self.processes.first(lambda: checkpoint.commit(self.out, name, place.best, snapshot))
+        kept = self._kept(place)
+        self.processes.first(lambda: checkpoint.commit(self.out, name, place.best, snapshot, kept))
+
+    def _kept(self, place: Place) -> list[str]:
+        """Names of the checkpoints to keep for good at a place: those of sub-epochs that it has behind it."""
+        return [str(number) for number in self.keep if number <= place.closed]
+
+    def gone(self, place: Place) -> list[str]:
+        """Names of checkpoints that were to be kept and are not there: asked for after their sub-epoch was over."""
+        return sorted(set(self._kept(place)) - set(folder.checkpoint_names(self.out)), key=int)
 
     def finish(self, place: Place, seconds: float) -> None:
         """Write the last line of the metrics, unless it stands there."""
         self.processes.first(lambda: _finish(self.out / METRICS, place, seconds))
 
 
-def _undo(out: Path, pointed: tuple[str, str] | None, closed: int) -> None:
-    """Remove what came after the latest checkpoint; ``pointed`` are the names of it and of the best one."""
+def _undo(out: Path, pointed: tuple[str, ...], closed: int) -> None:
+    """Remove what came after the latest checkpoint; ``pointed`` names it, the best one and those kept for good."""
     if pointed:
         folder.write_pointer(out, "best", pointed[1])
-    folder.keep_only(out, set(pointed or ()))
-    metrics.cut(out / METRICS, closed, finished=pointed is not None)
+    folder.keep_only(out, set(pointed))
+    metrics.cut(out / METRICS, closed, finished=bool(pointed))
 
 
 def _finish(path: Path, place: Place, seconds: float) -> None:

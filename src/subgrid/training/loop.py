@@ -5,7 +5,7 @@ checkpoint holds is all there is. So a run that was killed anywhere and started 
 the same bits as one that was not, on the same machine, with the same torch, threads, precision and compile setting.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from subgrid.training.processes import Processes
 from subgrid.training.progress import Reporter, Silence
 from subgrid.training.run import Run, Segment
 from subgrid.training.settings import RunRecipe, differing_keys
+from subgrid.training.sources import Sources
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class RunSummary:
         run: its folder.
         rows: rows trained on.
         latest, best: names of checkpoints.
-        scores: of the latest checkpoint, None without a validation split.
+        scores: of the latest checkpoint on the first validation set, None without one.
         seconds: wall time of all segments, validation and checkpoints included.
         complete: whether the run has come to its end; False where a segment ended before its deadline.
     """
@@ -46,20 +47,21 @@ class RunSummary:
 
 def train(
     recipe: RunRecipe,
-    data: Dataset,
+    data: Dataset | Sequence[Dataset],
     out: Path,
     init: str | None = None,
     reporter: Reporter | None = None,
     deadline: float | None = None,
 ) -> RunSummary:
-    """Train the recipe on a data set into the folder ``out``, or go on where that folder's latest checkpoint stands.
+    """Train the recipe into the folder ``out``, or go on where that folder's latest checkpoint stands.
 
     Called by each of several processes that torchrun or srun started, with the same arguments, it shares every batch
     among them; the first writes and tells. The number of processes may change from segment to segment.
 
     Args:
         recipe: resolved.
-        data: an open data set; its ``training`` split is learnt, its ``validation`` split, if any, is scored.
+        data: open data sets in the order of ``training.data``; their ``training`` splits are learnt, the ``validation``
+            split of the first, if any, is scored (unless the recipe names other validation sets).
         out: the run's folder.
         init: another run, ``RUN`` or ``RUN@NAME``, whose weights are the first ones of a fresh run.
         reporter: who is told how it goes.
@@ -67,22 +69,25 @@ def train(
             one step.
 
     Raises:
-        SettingsError: ``out`` holds a run of another recipe or something else; ``init`` does not fit.
-        DatasetError: ``out`` was trained on other data, or its checkpoint is damaged.
+        SettingsError: ``out`` holds a run of another recipe or something else; ``init`` does not fit; the recipe wants
+            other or more data than there are.
+        DatasetError: ``out`` was trained on other data, its checkpoint is damaged, or data sets do not fit together.
         SubgridError: the loss is not finite; a checkpoint could not be written.
         KeyboardInterrupt, SystemExit: Ctrl-C or SIGTERM, after a checkpoint was saved.
     """
+    sources = Sources.of(recipe.training, data)
+    recipe = sources.resolve(recipe)
     try:
         with torch.random.fork_rng(), machine.opened(recipe.training) as fabric:
             segment = Segment(fabric, reporter or Silence(), deadline)
             with Processes.of(fabric).named(), ExitStack() as stack:
-                return _train(recipe, data, out, init, segment, stack)
+                return _train(recipe, sources, out, init, segment, stack)
     except OSError as error:
         raise SubgridError(f"{out}: the run stopped: {error}; mend this and start the same command again") from error
 
 
 def _train(
-    recipe: RunRecipe, data: Dataset, out: Path, init: str | None, segment: Segment, stack: ExitStack
+    recipe: RunRecipe, sources: Sources, out: Path, init: str | None, segment: Segment, stack: ExitStack
 ) -> RunSummary:
     processes = Processes.of(segment.fabric)
 
@@ -91,14 +96,14 @@ def _train(
         stack.enter_context(folder.locked(out))
         latest = folder.read_pointer(out, "latest")
         if latest:
-            _refuse_other(out, latest, recipe, data)
+            _refuse_other(out, latest, recipe, sources)
         folder.write_text(out / "recipe.yaml", recipe.to_yaml())
-        return latest, data.digest
+        return latest, sources.digest
 
     latest, digest = processes.first(enter)
-    if digest != data.digest:
-        raise DatasetError(f"{data.folder}: has digest {data.digest} here and {digest} for the first process")
-    run = Run(recipe, data, out, segment)
+    if digest != sources.digest:
+        raise DatasetError(f"{sources.first.folder}: digest {sources.digest} here, {digest} for the first process")
+    run = Run(recipe, sources, out, segment)
     run.start(latest, init)
     try:
         run.go()
@@ -124,15 +129,17 @@ def _refuse_foreign(out: Path) -> None:
         )
 
 
-def _refuse_other(out: Path, latest: str, recipe: RunRecipe, data: Dataset) -> None:
+def _refuse_other(out: Path, latest: str, recipe: RunRecipe, sources: Sources) -> None:
     card = checkpoint.read_card(folder.find_checkpoint(f"{out}@{latest}"))
+    for name, digest in sources.digests.items():
+        if (before := card["data"].get(name, digest)) != digest:
+            raise DatasetError(
+                f"{out} was trained on a data set ({name}) with digest {before}, but the given one, "
+                f"{sources.named(name).folder}, has {digest}; go on with the same data, or train into another --out "
+                "(with --init to start from these weights)"
+            )
     if differing := differing_keys(card["recipe"], recipe.model_dump(mode="json")):
         raise SettingsError(
             f"{out} holds a run of another recipe, which cannot go on with this one; different are (there -> here): "
             f"{'; '.join(differing)}. Use that run's recipe ({out / 'recipe.yaml'}) or another --out"
-        )
-    if card["data_digest"] != data.digest:
-        raise DatasetError(
-            f"{out} was trained on a data set with digest {card['data_digest']}, but the given one has {data.digest}; "
-            "go on with the same data, or train into another --out (with --init to start from these weights)"
         )

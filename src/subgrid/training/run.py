@@ -11,7 +11,6 @@ from lightning_fabric import Fabric
 
 from subgrid.errors import SubgridError
 from subgrid.evaluation.scorecard import Scorecard
-from subgrid.records.reader import Dataset, StreamSettings
 from subgrid.training import checkpoint, machine, metrics
 from subgrid.training.batches import prepare
 from subgrid.training.interruption import Interruption, SegmentEndsError, Wish, interruption
@@ -23,7 +22,8 @@ from subgrid.training.processes import Processes
 from subgrid.training.progress import Meter, Progress, Reporter, Silence
 from subgrid.training.schedule import Schedule
 from subgrid.training.settings import RunRecipe
-from subgrid.training.validation import validate, validation_rows
+from subgrid.training.sources import Sources
+from subgrid.training.validation import validate, validation_sets
 
 _REPORT_SECONDS = 0.5
 _LOOK_STEPS = 8  # between looks at a device that has to be waited for
@@ -48,33 +48,34 @@ class Run:
     """A run in one process, alone or with its like in others; ``start`` it, then let it ``go``.
 
     Args:
-        recipe: resolved.
-        data: open data set.
+        recipe: resolved, its length in rows.
+        sources: open data sets.
         out: the run's folder, locked by the caller.
         segment: what belongs to this segment alone.
     """
 
-    def __init__(self, recipe: RunRecipe, data: Dataset, out: Path, segment: Segment) -> None:
-        self.settings, self.seed, self.data, self.out = recipe.training, recipe.seed, data, out
+    def __init__(self, recipe: RunRecipe, sources: Sources, out: Path, segment: Segment) -> None:
+        self.settings, self.seed, self.sources, self.out = recipe.training, recipe.seed, sources, out
         self.schedule, self.place, self.meter = Schedule(recipe.training), Place(), Meter()
         self.fabric, self.deadline = segment.fabric, segment.deadline
         self.processes = Processes.of(self.fabric)
         self.reporter = segment.reporter if self.processes.rank == 0 else Silence()
-        plain, table = recipe.model_dump(mode="json"), data.table("training")
+        plain, table = recipe.model_dump(mode="json"), sources.table
         self.learner = Learner(checkpoint.emulator_settings(plain), recipe.training, table, self.fabric, recipe.seed)
-        self.validation_rows = validation_rows(data, recipe.training.validation_rows)
+        self.validation = validation_sets(recipe.training, sources)
         card = {
             "recipe": plain,
-            "data_digest": data.digest,
+            "data_digest": sources.digest,
+            "data": sources.digests,
             "variables": table.variables.name,
             "statistics": table.to_json(),
-            "grid": checkpoint.grid_to_json(data.grid),
+            "grid": checkpoint.grid_to_json(sources.first.grid),
             "parameters": self.learner.parameters,
             "conditions": machine.conditions(recipe.training, self.fabric),
         }
-        self.keeper = Keeper(out, self.learner, card, self.processes)
+        self.keeper = Keeper(out, self.learner, card, recipe.training.keep, self.processes)
         names = self.settings.loggers if self.processes.rank == 0 else ()
-        about = {name: card[name] for name in ("recipe", "data_digest", "variables", "parameters", "conditions")}
+        about = {name: card[name] for name in ("recipe", "data", "variables", "parameters", "conditions")}
         self.loggers = Loggers(names, out, about, self.reporter.notice)
         wide = torch.float32 if self.fabric.device.type == "mps" else torch.float64
         self.sums = torch.zeros(len(PARTS), dtype=wide, device=self.fabric.device)
@@ -93,6 +94,8 @@ class Run:
         self.place, differing = self.keeper.restore(latest)
         self.meter.before = self.place.seconds
         self.sums.copy_(torch.tensor(self.place.sums, dtype=self.sums.dtype))
+        if gone := self.keeper.gone(self.place):
+            self.reporter.notice(f"{self.out}: training.keep comes too late for the checkpoints {', '.join(gone)}")
         if self.complete:
             self.reporter.notice(f"{self.out}: this run is complete ({self.place.rows} rows); nothing to do")
             return
@@ -114,12 +117,12 @@ class Run:
                 self.loggers.close(self.complete)
 
     def _learn(self, asked: Interruption) -> None:
-        settings, learner, share = self.settings, self.learner, self.processes
-        grid = self.data.grid if settings.space_time else None
-        order = StreamSettings(settings.batch, self.seed, settings.window, share.rank, share.ranks)
-        with self.data.stream("training", order, start=self.place.rows) as stream:
+        settings, learner = self.settings, self.learner
+        origins = self.sources.origins(settings.space_time)
+        share = (self.processes.rank, self.processes.ranks)
+        with self.sources.stream(settings, self.seed, self.place.rows, share) as stream:
             while not self.complete:
-                prepared = prepare(next(stream), learner.emulator, grid)
+                prepared = prepare(next(stream), learner.emulator, origins)
                 self.sums += learner.step(prepared, self.place.rows // settings.batch)
                 self.place.rows += settings.batch
                 self.meter.count(settings.batch)
@@ -169,15 +172,17 @@ class Run:
         self._report("validation")
         rate = self.meter.lap()
         with self.meter.aside(validation=True):
-            scores = self._validate(asked)
-        place.closed, place.scores = place.closed + 1, scores
+            found = self._validate(asked)
+        place.closed, place.validation = place.closed + 1, found
+        place.scores = next(iter(found.values()), None)
         line = {
             "event": "sub_epoch",
             "sub_epoch": place.closed,
             "rows": place.rows,
             "learning_rate": self.schedule.learning_rate(place.rows // self.settings.batch - 1),
             "loss": {name: value / steps for name, value in zip(PARTS, self.sums.tolist(), strict=True)},
-            **(scores or {}),
+            **(place.scores or {}),
+            "validation": found,
             "seconds": round(self.meter.seconds, 3),
             "columns_per_second": round(rate, 1),
         }
@@ -188,17 +193,19 @@ class Run:
             self.loggers.log(line)
         self._report("training")
 
-    def _validate(self, asked: Interruption) -> dict[str, float | None] | None:
-        if not self.validation_rows:
-            return None
+    def _validate(self, asked: Interruption) -> dict[str, dict[str, float | None]]:
+        """The three figures of each validation set by its name, in their order."""
         batch, share = self.settings.validation_batch, (self.processes.rank, self.processes.ranks)
-        with self.learner.predicting():
-            card = validate(self.learner.emulator, self.data, self.validation_rows, batch, lambda: bool(asked), share)
-        found = self.processes.gather(card.state() if card else None)
-        if None in found:
-            self._grant(Wish(self.processes.largest(_wish(self, asked))))  # somebody was asked to stop
-        cards = [Scorecard.from_state(state) for state in found]
-        return sum(cards, Scorecard.zero(self.data.variables)).headline()
+        found = {}
+        for chosen in self.validation:
+            with self.learner.predicting():
+                own = validate(self.learner.emulator, chosen, batch, lambda: bool(asked), share)
+            states = self.processes.gather(own.state() if own else None)
+            if None in states:
+                self._grant(Wish(self.processes.largest(_wish(self, asked))))  # somebody was asked to stop
+            cards = [Scorecard.from_state(state) for state in states]
+            found[chosen.name] = sum(cards, Scorecard.zero(chosen.data.variables)).headline()
+        return found
 
     def _grant(self, wish: Wish) -> None:
         """Save where that is wished and something is new; end the segment where that is wished."""
@@ -226,6 +233,7 @@ def _wish(run: Run, asked: Interruption) -> Wish:
     if run.deadline is not None:
         rows = settings.batch * (1 if run.fabric.device.type == "cpu" else _LOOK_STEPS)  # until the next look
         closes = run.schedule.end(run.place.closed) * settings.batch <= run.place.rows + rows
-        if now + run.meter.seconds_to_end(rows, run.validation_rows if closes else 0) > run.deadline:
+        scored = sum(chosen.rows for chosen in run.validation) if closes else 0
+        if now + run.meter.seconds_to_end(rows, scored) > run.deadline:
             return Wish.TIME_IS_UP
     return Wish.SAVE if now - run.saved > 60 * settings.checkpoint_minutes else Wish.GO_ON

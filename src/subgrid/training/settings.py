@@ -1,22 +1,66 @@
 """The settings of a training run; this module stays free of torch so that recipes load fast."""
 
-from collections.abc import Sequence
-from typing import Any, Literal, Protocol, Self
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 from subgrid.errors import SettingsError
 
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
-class TrainingSettings(BaseModel):
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataSettings(_Settings):
+    """One of the data sets that a run learns from; its folder is given where the run is started.
+
+    Attributes:
+        name: what it is called in the recipe, in plans and in metrics.
+        share: its rows in one period of the mixture: shares 2 and 1 give first, first, second.
+        once: never repeat a row; a run that would need more rows than there are is refused when it is planned.
+        clip: r of the soft clip of its normalised targets beyond r times the minimum and maximum of the run's table
+            (the winner: 1.1 for high-resolution rows); 0 clips nothing.
+    """
+
+    name: Name = "data"
+    share: PositiveInt = 1
+    once: bool = False
+    clip: NonNegativeFloat = 0.0
+
+
+class ValidationSettings(_Settings):
+    """Rows that the network is scored on at the end of a sub-epoch.
+
+    Attributes:
+        name: what its scores are called in the metrics.
+        data: name of the data set; the first one where none is given.
+        split: of that data set.
+        skip: rows of the split passed over before the first one that is scored.
+        rows: how many are scored at most; 0 takes all that are left.
+    """
+
+    name: Name
+    data: str | None = None
+    split: Literal["validation", "training"] = "validation"
+    skip: NonNegativeInt = 0
+    rows: NonNegativeInt = 0
+
+
+class TrainingSettings(_Settings):
     """How long, how fast and on what a network learns.
 
     A run is a number of rows, whatever the size of the data set: the stream of rows is endless. It is cut into equal
-    sub-epochs; at the end of each the network is scored on the validation split and a checkpoint is kept.
+    sub-epochs; at the end of each the network is scored on its validation sets and a checkpoint is made.
 
     Attributes:
-        rows: length of the run in rows; what is left over after whole batches is not trained on.
+        data: the data sets that are mixed; the first one gives the statistics of the run and the length of an epoch.
+        rows: length of the run in rows; what is left over after whole batches is not trained on. 0 with ``epochs``.
+        epochs: length of the run in passes over the first data set instead; becomes ``rows`` when the run is planned.
         sub_epochs: equal pieces of the run.
+        keep: sub-epochs (from 1) whose checkpoints are kept beside the latest and the best: RUN@58.
         batch: rows of one step, over all processes.
         accumulate: pieces that a process takes its share of a batch in, one after the other, to need less memory; the
             step is the same but that batch normalisation takes its moments over a piece (of all processes).
@@ -35,16 +79,19 @@ class TrainingSettings(BaseModel):
         compile: let torch.compile make kernels of the network.
         threads: of one process on a CPU; 0 leaves torch's choice.
         device: ``auto`` takes an accelerator where there is one.
-        validation_rows: of the validation split at the end of a sub-epoch; 0 takes all.
+        validation: sets of rows that are scored at the end of a sub-epoch, the first of which decides the best
+            checkpoint; without any, the validation split of the first data set where it has one.
+        validation_rows: how many rows of that split are scored at most where ``validation`` names no sets; 0 takes all.
         validation_batch: rows predicted at once; does not change what is learnt.
         checkpoint_minutes: time between checkpoints within a sub-epoch.
         loggers: who gets the metrics besides metrics.jsonl: ``mlflow``, ``wandb``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    rows: PositiveInt = 1_000_000
+    data: tuple[DataSettings, ...] = (DataSettings(),)
+    rows: NonNegativeInt = 1_000_000
+    epochs: NonNegativeFloat = 0.0
     sub_epochs: PositiveInt = 10
+    keep: tuple[PositiveInt, ...] = ()
     batch: PositiveInt = 128
     accumulate: PositiveInt = 1
     window: PositiveInt = 16
@@ -64,14 +111,53 @@ class TrainingSettings(BaseModel):
     compile: bool = False
     threads: NonNegativeInt = 0
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    validation: tuple[ValidationSettings, ...] = ()
     validation_rows: NonNegativeInt = 0
     validation_batch: PositiveInt = 512
     checkpoint_minutes: float = Field(default=5.0, gt=0)
     loggers: tuple[Literal["mlflow", "wandb"], ...] = ()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_length(cls, given: Any) -> Any:
+        """Rows or epochs: a recipe in epochs has no rows until it meets its data."""
+        if not isinstance(given, dict) or not given.get("epochs"):
+            return given
+        if given.get("rows"):
+            raise SettingsError(
+                f"training.rows = {given['rows']} and training.epochs = {given['epochs']} both say how long the run "
+                "is; set one of them to 0"
+            )
+        return {**given, "rows": 0}
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        known = [item.name for item in self.data]
+        if not 1 <= len(known) <= 127:
+            raise SettingsError(f"training.data: expected 1 to 127 data sets, found {len(known)}")
+        for key, names in (("data", known), ("validation", [item.name for item in self.validation])):
+            if doubled := {name for name in names if names.count(name) > 1}:
+                raise SettingsError(f"training.{key}: the name {min(doubled)!r} stands twice; a name is one of them")
+        for item in self.validation:
+            if item.data not in (None, *known):
+                raise SettingsError(
+                    f"training.validation: {item.name!r} names the data set {item.data!r}; training.data has "
+                    f"{', '.join(known)}"
+                )
+        if self.validation and self.validation_rows:
+            raise SettingsError(
+                "training.validation_rows belongs to the one set that is scored without training.validation; give each "
+                "set its rows there"
+            )
+        return self
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.rows // self.batch < self.sub_epochs:
+        if beyond := [number for number in self.keep if number > self.sub_epochs]:
+            raise SettingsError(f"training.keep: there is no sub-epoch {beyond[0]} of {self.sub_epochs}")
+        if not self.rows and not self.epochs:
+            raise SettingsError("training.rows = 0: a run needs at least one row, or training.epochs")
+        if self.rows and self.rows // self.batch < self.sub_epochs:
             raise SettingsError(
                 f"training.rows = {self.rows} gives {self.rows // self.batch} steps of training.batch = {self.batch} "
                 f"rows: fewer than training.sub_epochs = {self.sub_epochs}; a sub-epoch needs at least one step"
@@ -100,6 +186,7 @@ HARMLESS = (
     "training.validation_batch",
     "training.checkpoint_minutes",
     "training.loggers",
+    "training.keep",
 )
 """Recipe keys that may change when a run is resumed: they do not decide what is learnt, but for the last bits."""
 
@@ -114,6 +201,8 @@ class RunRecipe(Protocol):
     def training(self) -> TrainingSettings: ...
 
     def model_dump(self, *, mode: Literal["json"]) -> dict[str, Any]: ...
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None) -> Self: ...
 
     def to_yaml(self) -> str: ...
 

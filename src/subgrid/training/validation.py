@@ -1,59 +1,101 @@
-"""Scores of an emulator on rows of a data set."""
+"""Scores of an emulator on the rows that a run says."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from subgrid.errors import SettingsError
 from subgrid.evaluation.scorecard import Scorecard
 from subgrid.model.emulator import Emulator
 from subgrid.physics.moisture import vanished_cloud_water
 from subgrid.records.reader import Batch, Dataset
 from subgrid.schema.variable_sets import VariableSet
+from subgrid.training.settings import TrainingSettings, ValidationSettings
+from subgrid.training.sources import Sources
 
-SPLIT = "validation"
 _CLOUD_WATER = "state_q0002"
+_DEFAULT = "validation"
 
 
-def validation_rows(data: Dataset, limit: int) -> int:
-    """How many rows a validation takes: those of the split, at most ``limit`` where that is not 0."""
-    rows = data.rows(SPLIT) if SPLIT in data.splits else 0
-    return min(rows, limit) if limit else rows
+@dataclass(frozen=True, eq=False)
+class ValidationSet:
+    """Consecutive rows of one split in stored order.
+
+    A group of a data set holds rows of steps that span its whole period in random order, so some consecutive rows are
+    a sample.
+
+    Attributes:
+        name: what its scores are called.
+        data: the data set.
+        split: of it.
+        skip: rows before the first.
+        rows: how many.
+    """
+
+    name: str
+    data: Dataset
+    split: str
+    skip: int
+    rows: int
+
+
+def validation_sets(training: TrainingSettings, sources: Sources) -> tuple[ValidationSet, ...]:
+    """The sets that a run is scored on; the first decides the best checkpoint. Empty without a validation split.
+
+    Raises:
+        DatasetError: a set of a split that its data set does not have.
+        SettingsError: a set that has no rows.
+    """
+    wanted = training.validation
+    if not wanted and _DEFAULT in sources.first.splits:
+        wanted = (ValidationSettings(name=_DEFAULT, rows=training.validation_rows),)
+    return tuple(_chosen(item, sources.named(item.data)) for item in wanted)
+
+
+def _chosen(item: ValidationSettings, data: Dataset) -> ValidationSet:
+    left = data.rows(item.split) - item.skip
+    if left < 1:
+        raise SettingsError(
+            f"training.validation: {item.name!r} skips {item.skip} rows, but the split {item.split!r} of {data.folder} "
+            f"has {data.rows(item.split)}; lower its skip or name other sets"
+        )
+    return ValidationSet(item.name, data, item.split, item.skip, min(left, item.rows) if item.rows else left)
 
 
 def validate(
     emulator: Emulator,
-    data: Dataset,
-    rows: int,
+    chosen: ValidationSet,
     batch: int,
     stop: Callable[[], bool] = lambda: False,
     share: tuple[int, int] = (0, 1),
 ) -> Scorecard | None:
-    """Score the first rows of the validation split in stored order; None when asked to stop on the way.
+    """Score a set of rows; None when asked to stop on the way.
 
-    A group of a data set holds rows of steps that span its whole period in random order, so the first rows are a
-    sample. The emulator must be in evaluation mode. The cloud-water rule goes into the scorecard beside the network's
-    own values. With a ``share`` of (rank, ranks), every ranks-th batch is scored: the cards of all ranks add up.
+    The emulator must be in evaluation mode. The cloud-water rule goes into the scorecard beside the network's own
+    values. With a ``share`` of (rank, ranks), every ranks-th batch is scored: the cards of all ranks add up.
     """
-    card, seen = Scorecard.zero(data.variables), 0
-    for place, found in enumerate(data.scan(SPLIT, batch)):
+    variables, end = chosen.data.variables, chosen.skip + chosen.rows
+    card, passed = Scorecard.zero(variables), 0
+    for place, found in enumerate(chosen.data.scan(chosen.split, batch)):
         if stop():
             return None
-        take = min(rows - seen, len(found.row))
-        if place % share[1] == share[0]:
-            card = card.update(*_scored(emulator, found, take, data.variables))
-        seen += take
-        if seen == rows:
+        here = slice(max(chosen.skip - passed, 0), max(min(end - passed, len(found.row)), 0))
+        if here.start < here.stop and place % share[1] == share[0]:
+            card = card.update(*_scored(emulator, found, here, variables))
+        passed += len(found.row)
+        if passed >= end:
             break
     return card
 
 
 def _scored(
-    emulator: Emulator, batch: Batch, take: int, variables: VariableSet
+    emulator: Emulator, batch: Batch, here: slice, variables: VariableSet
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Prediction and truth in physical units, float64 (take, target_width), and the rule's values, (take, 15)."""
-    inputs, targets = batch.inputs[:take], batch.targets[:take]
+    """Prediction and truth in physical units, float64 (row, target_width), and the rule's values, (row, 15)."""
+    inputs, targets = batch.inputs[here], batch.targets[here]
     prediction = _array(emulator.predict(torch.from_numpy(inputs)).targets)
     truth = np.ldexp(targets.astype(np.float64), -variables.target_exponents)
     place = variables.input_slices.get(_CLOUD_WATER)

@@ -1,0 +1,153 @@
+"""The recipes of the winning ensemble against its table, and their networks against a count of parameters."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from subgrid.recipe import Recipe, load_recipe, parse_recipe
+from subgrid.representation.settings import RepresentationSettings
+
+FOLDER = Path(__file__).resolve().parents[1] / "recipes" / "leap-2024"
+
+
+class Model(NamedTuple):
+    """A row of the table: what the models of the ensemble differ in."""
+
+    high: bool
+    epochs: int
+    width: int = 384
+    head: int = 2048
+    space_time: bool = True
+    confidence: bool = True
+    clip: float = 1.1
+    keep: tuple[int, ...] = ()
+
+
+TABLE = {
+    "01-all-30-epochs": Model(False, 3),
+    "02-all-60-epochs": Model(False, 6),
+    "03-all-90-epochs": Model(False, 9, keep=(58, 90)),
+    "04-lr-4e-512dim": Model(False, 4, width=512, space_time=False),
+    "05-lr-3e-384dim": Model(False, 3, space_time=False),
+    "06-hr-4e": Model(True, 4, clip=0),
+    "07-4e-256dim-fr": Model(True, 4, width=256, head=1024, clip=1.2),
+    "08-hr-3e": Model(True, 3),
+    "09-hr-7e-256dim": Model(True, 7, width=256, head=1024),
+    "10-4e-no-aux": Model(True, 4, space_time=False, clip=0),
+    "11-5e-nospacetime": Model(True, 5, space_time=False),
+    "12-hr-5e-noconfidencehead": Model(True, 5, space_time=False, confidence=False),
+    "13-hr-3e-nospacetime": Model(True, 3, space_time=False),
+    "reference": Model(True, 4),
+}
+GROUND = ("low", "low-high")
+"""Recipes that others stand on."""
+
+
+@pytest.fixture(params=TABLE)
+def case(request: pytest.FixtureRequest) -> tuple[Recipe, Model]:
+    """A recipe as it was resolved and written, and its row of the table."""
+    resolved = load_recipe(FOLDER / f"{request.param}.yaml").to_yaml()
+    return parse_recipe(resolved), TABLE[request.param]
+
+
+def test_the_folder_holds_the_table() -> None:
+    assert {path.stem for path in FOLDER.glob("*.yaml")} == {*TABLE, *GROUND}
+
+
+def test_every_switch_of_the_table_is_read_back(case: tuple[Recipe, Model]) -> None:
+    recipe, model = case
+    training, high = recipe.training, recipe.training.data[1:]
+    assert (
+        Model(
+            high=bool(high),
+            epochs=training.epochs,
+            width=recipe.model.width,
+            head=recipe.model.head,
+            space_time=training.space_time,
+            confidence=training.confidence,
+            clip=high[0].clip if high else 1.1,
+            keep=training.keep,
+        )
+        == model
+    )
+    assert (training.rows, training.sub_epochs) == (0, 10 * model.epochs)
+    assert training.batch == (1024 if model.high else 512)
+    assert [item.name for item in training.validation] == ["low-1", "low-2", *["high"] * model.high, "low-training"]
+    assert [(item.share, item.once) for item in training.data] == ([(2, False), (1, True)] if high else [(1, False)])
+
+
+def test_what_all_models_share(case: tuple[Recipe, Model]) -> None:
+    recipe, _ = case
+    assert recipe.representation == RepresentationSettings(
+        name="leap", target_scale="old_weights", masked={"ptend_q0002": (12, 26)}
+    )
+    model = recipe.model
+    assert (model.name, model.blocks, model.heads, model.kernel) == ("squeezeformer", 12, 4, 15)
+    training = recipe.training
+    assert (training.loss, training.schedule, training.learning_rate, training.decay_ratio) == (
+        "mae",
+        "sub_epoch",
+        1e-3,
+        4,
+    )
+    assert (training.betas, training.epsilon, training.warm_up) == ((0.9, 0.999), 1e-7, 0)
+    assert (training.clip, training.average, training.data[0].clip) == (0, 0, 0)
+    scored = [(item.data, item.split, item.skip, item.rows) for item in training.validation if item.name != "high"]
+    assert scored == [
+        ("low", "validation", 0, 10**5),
+        ("low", "validation", 10**5, 10**5),
+        ("low", "training", 0, 10**5),
+    ]
+
+
+def parameters(model: Model) -> int:
+    """The network's parameters from its layers' sizes, written down from their description."""
+    width, head = model.width, model.head
+
+    def dense(inputs: int, outputs: int) -> int:
+        return inputs * outputs + outputs
+
+    pair = 2 * width  # scale and bias, of a LayerNorm or of a branch
+    feed_forward = dense(width, 4 * width) + dense(2 * width, width) + pair + pair
+    gate, batch_norm = 5, 2 * 2 * width
+    convolution = dense(width, 4 * width) + 15 * 2 * width + batch_norm + gate + dense(2 * width, width) + pair
+    attention = 4 * dense(width, width) + pair + pair
+    blocks = 12 * (convolution + feed_forward + attention + feed_forward)
+    wide = dense(width, head) + dense(head, 2 * head) + dense(head, head)
+    outputs = 14 + (6 if model.space_time else 0)
+    return 44 * width + pair + blocks + wide + (1 + model.confidence) * dense(head, outputs)
+
+
+@pytest.mark.parametrize(
+    ("width", "head", "known"), [(256, 1024, 20_972_132), (384, 2048, 52_714_340), (512, 2048, 83_362_916)]
+)
+def test_the_count_is_that_of_the_full_form(width: int, head: int, known: int) -> None:
+    assert parameters(Model(True, 1, width=width, head=head)) == known
+
+
+def test_networks_have_the_parameters_and_shapes_of_their_table(case: tuple[Recipe, Model]) -> None:
+    """Built without memory or numbers: on torch's meta device."""
+    import torch
+
+    from subgrid.model.registry import ModelShape, build
+
+    recipe, model = case
+    auxiliary = 6 if recipe.training.space_time else 0
+    shape = ModelShape(60, 28, 16, profiles=6, scalars=8, auxiliary=auxiliary, confidence=recipe.training.confidence)
+    with torch.device("meta"):
+        network = build(recipe.model, shape)
+        found = network(torch.empty(2, 60, 44))
+    assert sum(parameter.numel() for parameter in network.parameters()) == parameters(model)
+    assert found.prediction.shape == (2, 374 if model.space_time else 368)
+    assert (found.confidence is not None) == model.confidence
+
+
+def test_293_targets_are_trained() -> None:
+    from subgrid.representation.targets import masked_columns, old_weights
+    from subgrid.schema.variable_sets import variable_set
+
+    variables = variable_set("kaggle")
+    masked = masked_columns(load_recipe(FOLDER / "reference.yaml").representation, variables)
+    assert masked.sum() == 75
+    assert (~masked & (old_weights(variables) > 0)).sum() == 293

@@ -134,20 +134,21 @@ class MLflow:
         uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{out.resolve().parent / 'mlflow.db'}"
         self._client = MlflowClient(tracking_uri=uri)
         if identity:
-            self.identity = identity
+            self.identity, self._start = identity, self._client.get_run(identity).info.start_time
             self._client.update_run(identity, status="RUNNING")
             return
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT)
         known = self._client.get_experiment_by_name(name)
         experiment = known.experiment_id if known else self._client.create_experiment(name)
-        self.identity = self._client.create_run(experiment, run_name=out.name).info.run_id
+        info = self._client.create_run(experiment, run_name=out.name).info
+        self.identity, self._start = info.run_id, info.start_time
         parameters = [Param(name, text) for name, text in _texts(about)]
         for start in range(0, len(parameters), 100):  # the most that MLflow takes at once
             self._client.log_batch(self.identity, params=parameters[start : start + 100])
 
     def log(self, rows: int, figures: Mapping[str, float]) -> None:
-        """Add a point; its time is that of the run, so that the same point twice would be one."""
-        time = int(1000 * figures.get("seconds", 0.0))
+        """Add a point; its time follows from the run's, so that MLflow takes the same point twice as one."""
+        time = self._start + int(1000 * figures.get("seconds", 0.0))
         points = [self._metric(name, value, time, rows) for name, value in figures.items()]
         self._client.log_batch(self.identity, metrics=points)
 

@@ -17,7 +17,7 @@ DOCUMENTS = sorted(
     path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")] if not {"_build", "generated"} & set(path.parts)
 )
 COMMANDS = ["build", "ensemble", "inspect", "predict", "run", "sample", "score", "stats", "train", "verify"]
-COMMANDS += ["study", "submit", "weights"]
+COMMANDS += ["report", "study", "submit", "weights"]
 
 
 def command_help(*arguments: str) -> str:

@@ -15,7 +15,7 @@ FIGURES = ("competition", "r2_308", "r2_294")
 def test_all_commands_are_there() -> None:
     app = typer.Typer()
     register(app)
-    assert [one.callback.__name__ for one in app.registered_commands] == ["score"]
+    assert [one.callback.__name__ for one in app.registered_commands] == ["score", "report"]
 
 
 def test_json_has_the_three_figures_on_top(subgrid, work: Path) -> None:
@@ -70,3 +70,19 @@ def test_predictions_of_other_rows_cannot_be_compared(subgrid, refused, work: Pa
     assert subgrid("predict", work / "run", work / "data", tmp_path / "b", "--split", "training").code == 0
     message = refused("score", work / "prediction", work / "data", "--against", tmp_path / "b")
     assert "of the same rows" in message
+
+
+def test_a_report_is_asked_for_with_its_settings(subgrid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from subgrid.report import write
+
+    asked = []
+    monkeypatch.setattr(write, "write_report", lambda *given: asked.append(given) or tmp_path / "index.html")
+    lines = subgrid("report", tmp_path, "a=run", "other", "--truth", "data", "--title", "Mine").out.splitlines()
+    assert lines == [str(tmp_path / "index.html")]
+    out, predictions, settings, _ = asked[0]
+    assert (out, predictions) == (tmp_path, ["a=run", "other"])
+    assert settings == write.ReportSettings(truth="data", title="Mine")
+
+
+def test_a_report_on_nothing_of_ours_is_refused(refused, tmp_path: Path) -> None:
+    assert "expected a run, a prediction" in refused("report", tmp_path / "out", tmp_path)

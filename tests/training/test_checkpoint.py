@@ -36,6 +36,7 @@ def test_an_emulator_is_rebuilt_without_its_data(run: Path, data) -> None:
     assert info.variables.name == "kaggle"
     assert info.grid.digest == data.grid.digest
     assert info.card["data_digest"] == data.digest
+    assert checkpoint.identity(info.path) == info.digest
     assert (info.name, info.card["rows"], info.card["sub_epoch"]) == ("2", 16, 2)
     assert set(info.card["scores"]) == {"competition", "r2_308", "r2_294"}
     assert info.recipe["model"]["width"] == 4

@@ -76,7 +76,8 @@ def test_the_folder_of_a_run(data, tiny, tmp_path: Path) -> None:
     recipe = tiny()
     summary = train(recipe, data, tmp_path / "run")
     found = {path.name for path in (tmp_path / "run").iterdir() if not path.name.startswith(".")}
-    assert found == {"recipe.yaml", "metrics.jsonl", "checkpoints", "latest", "best"}
+    assert found == {"recipe.yaml", "data", "metrics.jsonl", "checkpoints", "latest", "best"}
+    assert Path((tmp_path / "run" / "data").read_text().strip()) == data.folder.resolve()
     assert (tmp_path / "run" / "recipe.yaml").read_text() == recipe.to_yaml()
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [line["event"] for line in lines] == ["sub_epoch"] * 3 + ["finished"]

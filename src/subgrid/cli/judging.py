@@ -1,4 +1,4 @@
-"""Commands that judge: score."""
+"""Commands that judge: score, report."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,7 @@ from subgrid.cli import score_text, terminal
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    for command in (score,):
+    for command in (score, report):
         app.command()(command)
 
 
@@ -52,3 +52,20 @@ def score(
         terminal.as_json(content)
     else:
         print(score_text.whole(content))
+
+
+def report(
+    out: Annotated[Path, typer.Argument(help="Folder of the report: index.html and figures/.")],
+    predictions: Annotated[list[str], typer.Argument(metavar="RUN|PREDICTION...", help="Runs (RUN@best), predictions "
+                           "or folders of subgrid run; NAME=PATH gives a name.")],
+    truth: Annotated[str | None, typer.Option(help="A data set or raw steps to judge by. Default: what was "
+                                                   "predicted from.")] = None,
+    title: Annotated[str, typer.Option(help="Heading of the page.")] = "Emulator report",
+) -> None:  # fmt: skip
+    """A page to look at: scores, maps, profiles and the worst columns of one or several predictions.
+
+    Example: subgrid report report MLP=mlp Squeezeformer=squeezeformer
+    """
+    from subgrid.report.write import ReportSettings, write_report
+
+    print(write_report(out, predictions, ReportSettings(truth, title), terminal.progress))

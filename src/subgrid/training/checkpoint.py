@@ -135,6 +135,11 @@ def read_card(path: Path) -> dict[str, Any]:
     return _read_text(path / "checkpoint.json")
 
 
+def identity(path: Path) -> str:
+    """The digest of the checkpoint in a folder, as ``CheckpointInfo.digest``, without its tensors being read."""
+    return _text_digest(read_card(path))
+
+
 def read_state(path: Path) -> dict[str, Any]:
     """Content of the training.json in a checkpoint's folder; raises DatasetError when it is damaged."""
     return _read_text(path / "training.json")

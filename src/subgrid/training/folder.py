@@ -1,6 +1,6 @@
 """The folder of a run: names of checkpoints, pointers to them, what a killed process left behind.
 
-    recipe.yaml  metrics.jsonl  latest  best  checkpoints/NAME/...
+    recipe.yaml  data  metrics.jsonl  latest  best  checkpoints/NAME/...
 
 ``latest`` and ``best`` are text files that hold the name of a checkpoint. A folder under ``checkpoints`` is complete as
 soon as it has its name: it is written under a name that starts with a dot, synced, and renamed.
@@ -17,6 +17,9 @@ from pathlib import Path
 from subgrid.errors import DatasetError, SettingsError
 
 POINTERS = ("latest", "best")
+DATA = "data"
+"""A file with the path of the run's first data set, a note for later commands; it is part of no digest."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _ASIDE = ".writing-"
 

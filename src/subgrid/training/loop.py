@@ -98,6 +98,7 @@ def _train(
         if latest:
             _refuse_other(out, latest, recipe, sources)
         folder.write_text(out / "recipe.yaml", recipe.to_yaml())
+        folder.write_text(out / folder.DATA, f"{sources.first.folder.resolve()}\n")
         return latest, sources.digest
 
     latest, digest = processes.first(enter)
@@ -121,7 +122,7 @@ def _refuse_foreign(out: Path) -> None:
         return
     if not out.is_dir():
         raise SettingsError(f"{out}: expected a folder for the run, found a file; choose another --out")
-    ours = {"recipe.yaml", "metrics.jsonl", "checkpoints", *folder.POINTERS}
+    ours = {"recipe.yaml", "metrics.jsonl", "checkpoints", folder.DATA, *folder.POINTERS}
     foreign = sorted(path.name for path in out.iterdir() if path.name not in ours and not path.name.startswith("."))
     if foreign and not (out / "recipe.yaml").exists():
         raise SettingsError(

@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted(
     path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")] if not {"_build", "generated"} & set(path.parts)
 )
-COMMANDS = ["build", "ensemble", "inspect", "predict", "report", "run", "sample", "score", "stats", "train", "verify"]
-COMMANDS += ["submit", "weights"]
+COMMANDS = ["build", "ensemble", "inspect", "predict", "run", "sample", "score", "stats", "train", "verify"]
+COMMANDS += ["report", "study", "submit", "weights"]
 
 
 def command_help(*arguments: str) -> str:

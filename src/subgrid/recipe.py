@@ -185,7 +185,7 @@ def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 def _top(text: str, where: str) -> dict[str, Any]:
-    tree = _read(text, where)
+    tree = read_yaml(text, where)
     if tree is not None and not isinstance(tree, dict):
         raise SettingsError(
             f"{where}: expected keys such as {', '.join(Recipe.model_fields)}, found {str(tree)[:60]!r}"
@@ -200,7 +200,7 @@ def _parse(read: _Tree, overrides: Sequence[str], where: str) -> Recipe:
         if not equals or not name:
             raise SettingsError(f"--set {override}: expected KEY=VALUE, as in training.rows=100000")
         places[name] = f"--set {override}"
-        _put(tree, name.split("."), _read(value, places[name]), places[name])
+        _put(tree, name.split("."), read_yaml(value, places[name]), places[name])
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
@@ -285,7 +285,8 @@ for _dialect in (_Loader, _Dumper):
     _dialect.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+.0123456789"))
 
 
-def _read(text: str, where: str) -> Any:
+def read_yaml(text: str, where: str) -> Any:
+    """Plain values of YAML 1.2 text; raises SettingsError, with ``where`` as its name, for anything else."""
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:

@@ -1,4 +1,4 @@
-"""How the command ends: 0 done, 1 refused, 2 wrong usage, 130 Ctrl-C; an error is plain lines."""
+"""How the command ends: 0 done, 1 refused, 2 wrong usage, 75 in time, 130 Ctrl-C, 143 SIGTERM; an error is plain."""
 
 import os
 import signal
@@ -85,6 +85,27 @@ def test_ctrl_c_inside_a_command_is_130(subgrid, work: Path, monkeypatch: pytest
     answer = subgrid("run", work / "recipe.yaml")
     assert (answer.code, answer.out) == (130, "")
     assert answer.err == "interrupted; the same command goes on from here\n"
+
+
+def test_sigterm_inside_a_command_is_143(subgrid, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def terminated(*_: object) -> None:
+        raise SystemExit(143)
+
+    monkeypatch.setattr(chain, "run", terminated)
+    answer = subgrid("run", work / "recipe.yaml")
+    assert (answer.code, answer.out) == (143, "")
+    assert answer.err == "terminated; the same command goes on from here\n"
+
+
+def test_a_segment_that_its_time_limit_ended_is_75_and_goes_on(subgrid, work: Path, tmp_path: Path) -> None:
+    command = ("train", work / "recipe.yaml", "--data", work / "data", "--out", tmp_path / "run")
+    answer = subgrid(*command, "--time-limit", "1s")
+    assert answer.code == 75
+    assert "run: not finished: the time limit of 1s has come; the same command goes on" in answer.err
+    assert "8 rows" in answer.out
+    answer = subgrid(*command, "--time-limit", "1:00:00")
+    assert answer.code == 0 and "96 rows" in answer.out
+    assert "expected a time" in subgrid(*command, "--time-limit", "soon").err
 
 
 def wait_for(condition, process) -> None:

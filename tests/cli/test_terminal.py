@@ -5,6 +5,7 @@ import json
 import pytest
 
 from subgrid.cli import terminal
+from subgrid.errors import SettingsError
 from subgrid.training.progress import Progress
 
 
@@ -21,6 +22,30 @@ def test_sizes_in_words(count: float, words: str) -> None:
 )
 def test_times_in_words(seconds: float, words: str) -> None:
     assert terminal.duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("1h30m", 5400), ("90m", 5400), ("45s", 45), ("1d2h", 93_600), ("1:30:00", 5400), ("1-12:00:00", 129_600)],
+)
+def test_a_time_limit_is_read_as_people_and_slurm_write_it(text: str, seconds: float) -> None:
+    assert terminal.seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0s", "90", "1:30", "soon", "-1h", "1h 30m", "1.5h"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="expected a time such as 1h30m"):
+        terminal.seconds_of(text)
+
+
+def test_one_process_of_several_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert terminal.speaks()
+    terminal.refuse_several("run")
+    for name, value in {"TORCHELASTIC_RUN_ID": "x", "RANK": "1", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    assert not terminal.speaks()
+    with pytest.raises(SettingsError, match="subgrid run works in one process, torchrun started 2"):
+        terminal.refuse_several("run")
 
 
 def test_json_is_one_object_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,7 @@
 """A small data set, tiny recipes, and somebody who remembers what a run said."""
 
+import importlib.util
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -100,3 +102,15 @@ def data(synthetic_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Da
 def unvalidated(synthetic_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """The same steps without a validation split."""
     return build_data(synthetic_source, tmp_path_factory.mktemp("training") / "unvalidated", None)
+
+
+@pytest.fixture(scope="session")
+def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Starts several processes of one command: see crew.py."""
+    spec = importlib.util.spec_from_file_location("crew", Path(__file__).with_name("crew.py"))
+    assert spec and spec.loader
+    module = sys.modules["crew"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    made = module.Crew(tmp_path_factory.mktemp("crew"))
+    yield made
+    made.close()

@@ -8,8 +8,9 @@ import torch
 
 from subgrid.model.emulator import build_emulator
 from subgrid.source.synthetic.grid import fibonacci_grid
-from subgrid.training.batches import Origin, prepare, space_time
+from subgrid.training.batches import Origin, Prepared, prepare, space_time
 from subgrid.training.checkpoint import emulator_settings
+from subgrid.training.losses import Goal
 
 DAY = 86_400
 
@@ -47,6 +48,18 @@ def test_a_batch_is_encoded_by_the_emulators_own_encoder(data, tiny, with_place:
     values, known = space_time(batch.time, batch.column, data.grid)
     np.testing.assert_allclose(goal.auxiliary.numpy(), values, atol=1e-6)
     assert goal.known.bool().tolist() == known.tolist()
+
+
+@pytest.mark.parametrize("place", [True, False])
+def test_pieces_are_the_batch_in_order(place: bool) -> None:
+    extra = (torch.arange(12.0).view(6, 2), torch.arange(6.0)) if place else (None, None)
+    batch = Prepared(torch.arange(24.0).view(6, 2, 2), Goal(torch.arange(18.0).view(6, 3), *extra))
+    assert batch.pieces(1) == [batch]
+    pieces = batch.pieces(3)
+    assert [piece.inputs.shape[0] for piece in pieces] == [2, 2, 2]
+    for name in ("targets", "auxiliary", "known"):
+        parts, whole = [getattr(piece.goal, name) for piece in pieces], getattr(batch.goal, name)
+        assert torch.equal(torch.cat(parts), whole) if whole is not None else parts == [None] * 3
 
 
 def test_every_row_is_prepared_as_one_of_its_own_data_set(data, tiny) -> None:

@@ -1,5 +1,9 @@
-"""SIGKILL at random moments, also while a checkpoint is written: the run ends as if nothing had happened."""
+"""SIGKILL at random moments, also while a checkpoint is written: the run ends as if nothing had happened.
 
+Nor does it matter how many processes go on with it: every row is learnt from as often as without the kills.
+"""
+
+import json
 import os
 import random
 import signal
@@ -98,3 +102,79 @@ def test_a_run_killed_again_and_again_ends_with_the_same_bits(
     assert kept[0] == kept[1]
     assert "training.keep=[1, 2]" not in variant or set(kept[0]) == {"1", "2", "3"}
     assert not list(killed.rglob(".writing-*"))
+
+
+# Notes the rows of every batch that a process takes, and kills it in the middle of a step.
+WATCH = """
+import json, os
+from subgrid.records.stream import Stream
+from subgrid.training.learner import Learner
+taking, stepping = Stream.__next__, Learner.step
+def watched(self):
+    at, batch = self.position, taking(self)
+    with open("{log}", "a") as file:
+        file.write(json.dumps([at, RANK, batch.row.tolist()]) + chr(10))
+    return batch
+def killed(self, prepared, at):
+    if at == {step} and RANK == {rank}:
+        os.kill(os.getpid(), 9)
+    return stepping(self, prepared, at)
+Stream.__next__, Learner.step = watched, killed
+"""
+
+
+class Diary:
+    """Which rows a run learnt from, by the place of their batch: a segment takes back what came after its start."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.batches = path, {}
+
+    def segment(self) -> None:
+        """Take in the log of a segment that ended."""
+        lines = [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
+        self.path.unlink(missing_ok=True)
+        start = min((at for at, _, _ in lines), default=None)
+        if start is not None:
+            self.batches = {at: rows for at, rows in self.batches.items() if at < start}
+        for at, rank, rows in lines:
+            self.batches.setdefault(at, {})[rank] = rows
+
+    def rows(self) -> list[list[int]]:
+        """Rows of the batches in order, sorted within a batch."""
+        assert sorted(self.batches) == [8 * place for place in range(len(self.batches))]
+        return [sorted(sum(shares.values(), [])) for _, shares in sorted(self.batches.items())]
+
+
+def trained_rows(crew, recipe: Path, data, run: Path, crews: list[tuple[int, int, int]]) -> list[list[int]]:
+    """Train in segments of (processes, the one that is killed, its step), then to the end."""
+    diary = Diary(run.with_suffix(".log"))
+    command = ("train", recipe, "--data", data.folder, "--out", run)
+    for ranks, rank, step in crews:
+        ends = crew.run(ranks, *command, before=WATCH.format(log=diary.path, step=step, rank=rank))
+        assert step < 0 or ends[rank].code == -signal.SIGKILL
+        assert step >= 0 or {end.code for end in ends} == {0}, ends
+        diary.segment()
+    return diary.rows()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("most", [1, 2])
+def test_killed_at_random_steps_no_row_is_seen_twice_or_missed(
+    most: int, crew, data, tiny: Callable, tmp_path: Path, same_end: Callable
+) -> None:
+    """Segments of one process, and of one or two: rows, their order by batches, and what is learnt."""
+    draw = random.Random(most)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(tiny("training.rows=800", "training.checkpoint_minutes=1e-4").to_yaml())
+    whole = trained_rows(crew, recipe, data, tmp_path / "whole", [(1, 0, -1)])
+    steps = sorted(draw.sample(range(100), KILLS if most > 1 else KILLS // 4))
+    crews = [(ranks := draw.randint(1, most), draw.randrange(ranks), step) for step in steps]
+    killed = trained_rows(crew, recipe, data, tmp_path / "killed", [*crews, (most, 0, -1)])
+    assert killed == whole and sum(map(len, whole)) == 800
+    assert {ranks for ranks, _, _ in crews} == set(range(1, most + 1))
+    if most == 1:
+        same_end(tmp_path / "whole", tmp_path / "killed")
+        return
+    lines = [(tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("whole", "killed")]
+    for expected, found in zip(*(map(json.loads, found[:-1]) for found in lines), strict=True):
+        assert found["loss"] == pytest.approx(expected["loss"], rel=1e-4)

@@ -58,6 +58,18 @@ def test_clipping_limits_the_norm_of_the_gradient(data, tiny, monkeypatch: pytes
     assert norms == [pytest.approx(0.001, rel=1e-3)]
 
 
+def test_pieces_of_a_batch_give_the_step_of_the_whole(data, tiny) -> None:
+    """In a network without batch moments; rows of unknown place make pieces weigh differently in their own means."""
+    whole, pieces = (learner_of(tiny("model.name=mlp", f"training.accumulate={count}"), data) for count in (1, 4))
+    for step, prepared in enumerate(batches(data, whole, 3)):
+        known = torch.tensor([1, 1, 1, 0, 0, 1, 0, 0], dtype=torch.float32)
+        goal = prepared.goal._replace(auxiliary=prepared.goal.auxiliary * known[:, None], known=known)
+        one, other = (learner.step(prepared._replace(goal=goal), step) for learner in (whole, pieces))
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+    for name, value in whole.weights().items():
+        torch.testing.assert_close(pieces.weights()[name], value, rtol=1e-3, atol=1e-5)
+
+
 def test_first_weights_follow_from_the_seed(data, tiny) -> None:
     one, same, other = (learner_of(tiny(f"seed={seed}"), data).weights() for seed in (1, 1, 2))
     assert all(torch.equal(one[name], same[name]) for name in one)

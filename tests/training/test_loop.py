@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -202,3 +203,17 @@ def test_callers_random_numbers_are_left_alone(data, tiny, tmp_path: Path) -> No
     torch.manual_seed(5)
     train(tiny(), data, tmp_path / "run")
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_segments_end_before_their_deadline_and_the_run_ends_as_without(
+    data, tiny, tmp_path: Path, same_end: Callable
+) -> None:
+    assert train(tiny(), data, tmp_path / "whole", deadline=time.monotonic() + 1000).complete
+    rows = []
+    for _ in range(20):
+        found = train(tiny(), data, tmp_path / "cut", deadline=time.monotonic() - 1)  # one step a segment
+        rows.append(found.rows)
+        if found.complete:
+            break
+    assert rows == [8 * (step + 1) for step in range(12)]
+    same_end(tmp_path / "whole", tmp_path / "cut")

@@ -82,3 +82,18 @@ def test_the_confidence_does_not_pull_at_the_prediction() -> None:
     np.testing.assert_allclose(predicted.grad.numpy(), expected, rtol=1e-6)
     slope = np.sign(confidence[:, :WIDTH] - np.abs(error)) * TRAINED / count
     np.testing.assert_allclose(estimated.grad.numpy(), slope, rtol=1e-6)
+
+
+def test_pieces_of_a_batch_add_up_to_it() -> None:
+    prediction, confidence, truth, known = (values[:6] for values in draw(4))
+    goal = Goal(tensor(truth[:, :WIDTH]), tensor(truth[:, WIDTH:]), tensor(known))
+    loss = Loss("huber", torch.from_numpy(TRAINED))
+    outputs = Outputs(tensor(prediction), tensor(confidence))
+    whole, counts = loss(outputs, goal), loss.counts(goal)
+    assert counts.tolist() == [6 * TRAINED.sum(), 6 * known.sum()]
+    pieces = [
+        loss(Outputs(*(item[part] for item in outputs)), Goal(*(item[part] for item in goal)), counts)
+        for part in (slice(0, 1), slice(1, 4), slice(4, 6))
+    ]
+    for place in (0, 1):
+        torch.testing.assert_close(sum(piece[place] for piece in pieces), whole[place])

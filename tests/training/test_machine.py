@@ -7,6 +7,7 @@ import torch
 
 from subgrid.errors import SettingsError
 from subgrid.training import machine
+from subgrid.training.launch import Launch
 from subgrid.training.settings import TrainingSettings
 
 
@@ -55,4 +56,21 @@ def test_conditions_hold_what_decides_the_last_bits() -> None:
     assert found["torch"] == torch.__version__
     assert found["compile"] is True
     assert found["precision"] in ("bf16-mixed", "32-true")
-    assert set(found) == {"torch", "machine", "instructions", "device", "precision", "compile", "threads"}
+    assert set(found) == {"torch", "machine", "instructions", "device", "precision", "compile", "threads", "processes"}
+
+
+def test_a_batch_that_pieces_do_not_divide_is_refused() -> None:
+    with pytest.raises(SettingsError, match="batch = 10 rows cannot be shared by 1 .*accumulate = 4.*multiple of 4"):
+        machine.open_device(TrainingSettings(device="cpu", batch=10, accumulate=4))
+
+
+def test_a_batch_that_processes_do_not_divide_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "launch", lambda: Launch("torchrun", rank=1, ranks=3))
+    with pytest.raises(SettingsError, match="batch = 64 rows cannot be shared by 3 processes"):
+        machine.open_device(TrainingSettings(device="cpu", batch=64))
+
+
+def test_a_job_script_of_slurm_is_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_JOB_ID": "17", "SLURM_LOCALID": "0"}.items():
+        monkeypatch.setenv(name, value)
+    assert machine.open_device(TrainingSettings(device="cpu")).world_size == 1

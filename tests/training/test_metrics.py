@@ -48,3 +48,11 @@ def test_what_is_not_finite_becomes_null(tmp_path: Path) -> None:
 def test_a_disk_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(SubgridError, match="metrics of rows 5"):
         metrics.append(tmp_path / "absent" / "m", {"rows": 5})
+
+
+def test_lines_of_sub_epochs_are_without_the_last_line_and_half_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    assert metrics.sub_epochs(path) == []
+    write(path)
+    path.write_text(path.read_text() + '{"event": "sub_ep')
+    assert [line["rows"] for line in metrics.sub_epochs(path)] == [10, 20, 30]

@@ -47,6 +47,19 @@ def test_a_lap_starts_anew(clock: Clock) -> None:
     assert meter.lap() == pytest.approx(50)
 
 
+def test_the_end_of_a_segment_is_reckoned_from_what_was_measured(clock: Clock) -> None:
+    meter = Meter()
+    assert meter.seconds_to_end(10, 0) == pytest.approx(1.25 * 5)  # nothing known yet but a guess at a checkpoint
+    clock.now += 10
+    meter.count(1000)
+    assert meter.seconds_to_end(100, 0) == pytest.approx(1.25 * (1 + 5))
+    assert meter.seconds_to_end(100, 500) == pytest.approx(1.25 * (1 + 5 + 5 + 5))  # as slow by the row as training
+    for spent, kind in ((20, "checkpoint"), (7, "validation"), (100, "")):
+        with meter.aside(validation=kind == "validation", checkpoint=kind == "checkpoint"):
+            clock.now += spent
+    assert meter.seconds_to_end(100, 500) == pytest.approx(1.25 * (1 + 7 + 20 + 20))
+
+
 def test_earlier_segments_count(clock: Clock) -> None:
     meter = Meter()
     meter.before = 60.0

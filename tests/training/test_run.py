@@ -45,6 +45,19 @@ def test_an_interrupted_run_saves_and_goes_on_to_the_same_bits(
     same_end(tmp_path / "whole", tmp_path / "broken")
 
 
+@pytest.mark.parametrize("step", [3, 11])
+def test_a_run_interrupted_in_a_validation_saves_its_own_weights_beside_the_average(
+    step: int, data, tiny, tmp_path: Path, same_end: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(tiny("training.average=0.9"), data, tmp_path / "whole")
+    with monkeypatch.context() as patched:
+        signal_at(patched, step, signal.SIGTERM)
+        with pytest.raises(SystemExit):
+            train(tiny("training.average=0.9"), data, tmp_path / "broken")
+    train(tiny("training.average=0.9"), data, tmp_path / "broken")
+    same_end(tmp_path / "whole", tmp_path / "broken")
+
+
 def test_a_loss_that_is_not_finite_names_its_step(data, tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = Learner.step
 

@@ -1,8 +1,8 @@
 """The command ``subgrid``: what users type, what they see, how it ends.
 
 Results go to standard output, progress and errors to standard error. An error is plain lines. Exit codes: 0 done,
-1 refused or failed, 2 wrong usage, 130 Ctrl-C. Libraries are imported inside the commands that use them, so that
-``subgrid --help`` answers at once.
+1 refused or failed, 2 wrong usage, 75 to be called again, 130 Ctrl-C, 143 SIGTERM. Libraries are imported inside the
+commands that use them, so that ``subgrid --help`` answers at once.
 """
 
 import os
@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from subgrid import __version__
-from subgrid.cli import combining, data, judging, kaggle, learning
+from subgrid.cli import combining, data, judging, kaggle, learning, study, terminal
 from subgrid.errors import SubgridError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ learning.register(app)
 judging.register(app)
 combining.register(app)
 kaggle.register(app)
+study.register(app)
 
 
 def _version(asked: bool) -> None:
@@ -53,9 +54,12 @@ def main() -> None:
 
 def _run() -> int:
     code = _answer()
-    if code == 130:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+    if code in _ENDED and terminal.speaks():
+        terminal.say(f"{_ENDED[code]}; the same command goes on from here")
     return code
+
+
+_ENDED = {130: "interrupted", 143: "terminated"}
 
 
 def _answer() -> int:
@@ -68,6 +72,8 @@ def _answer() -> int:
         return end.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return 130
+    except SystemExit as end:  # SIGTERM, or another process of this run has told why
+        return int(end.code or 0)
     except SubgridError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -1,5 +1,6 @@
 """Commands that learn: train, predict, run."""
 
+import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,11 +29,17 @@ def train(
     init: Annotated[str | None, typer.Option(help="Start from the weights of another run, RUN or RUN@NAME.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="With --dry-run: one JSON object on standard output.")] = False,
+    time_limit: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Save and end before this much time, as in 1h30m; then exit 75.")
+    ] = None,
 ) -> None:
     """Train a network on a data set. The same command again goes on where it was stopped.
 
+    torchrun and srun start it in several processes, which share every batch.
+
     Example: subgrid train recipes/quickstart.yaml --data data --out run --set training.rows=200000
     """
+    deadline = time.monotonic() + terminal.seconds_of(time_limit) if time_limit else None
     from subgrid.recipe import load_recipe
     from subgrid.records.reader import Dataset
 
@@ -47,10 +54,15 @@ def train(
     from subgrid.training.loop import train as train_run
 
     with terminal.TrainingDisplay() as display:
-        summary = train_run(settings, datasets, out, init, display)
+        summary = train_run(settings, datasets, out, init, display, deadline)
+    if not terminal.speaks():
+        return  # the first of several processes tells, and its exit code is the run's
     print(f"{out}: {summary.rows:,} rows in {terminal.duration(summary.seconds)}, checkpoint {summary.latest}")
     if summary.scores:
         print(score_text.figures(summary.scores))
+    if not summary.complete:
+        terminal.say(f"{out}: not finished: the time limit of {time_limit} has come; the same command goes on")
+        raise typer.Exit(terminal.GO_ON)
 
 
 def _planned(settings: Any, datasets: list[Any], json: bool) -> None:
@@ -148,6 +160,7 @@ def run(recipe: Annotated[Path, _RECIPE], set_: Annotated[list[str] | None, _SET
     """
     from subgrid.recipe import load_recipe
 
+    terminal.refuse_several("run")
     settings = load_recipe(recipe, set_ or [])
     from subgrid import chain
 

@@ -1,13 +1,37 @@
 """What a user sees while a command works: a line of progress on standard error, and sizes and times in words."""
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from subgrid.errors import SettingsError
+
 Report = Callable[[int, int], None]
+
+
+GO_ON = 75
+"""Exit code of a command that ended in time and is to be called again: EX_TEMPFAIL of sysexits.h, "try again"."""
+
+
+def speaks() -> bool:
+    """Whether this process is the one of its command that prints; all are, but where torchrun or srun started many."""
+    from subgrid.training.launch import launch
+
+    return launch().rank == 0
+
+
+def refuse_several(command: str) -> None:
+    """Raise SettingsError where torchrun or srun started several processes of a command that works in one."""
+    from subgrid.training.launch import launch
+
+    if (started := launch()).ranks > 1:
+        raise SettingsError(
+            f"subgrid {command} works in one process, {started.by} started {started.ranks}; several share subgrid train"
+        )
 
 
 def say(text: str) -> None:
@@ -34,6 +58,16 @@ def duration(seconds: float) -> str:
     whole = int(seconds)
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
+
+
+def seconds_of(text: str) -> float:
+    """Seconds of ``1h30m``, ``90m``, ``2d``, ``45s`` or slurm's ``1-12:00:00`` and ``1:30:00``; else SettingsError."""
+    found = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", text)
+    found = found or re.fullmatch(r"(?:(\d+)-)?(\d+):(\d+):(\d+)", text)
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0, 0)
+    if total := ((days * 24 + hours) * 60 + minutes) * 60 + seconds:
+        return float(total)
+    raise SettingsError(f"expected a time such as 1h30m, 90m, 45s or 1:30:00, found {text!r}")
 
 
 @contextmanager

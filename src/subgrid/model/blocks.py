@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from subgrid.model.convolution import convolve_levels
+from subgrid.model.sharing import shared_moments
 
 _LAYER_NORM_EPSILON = 1e-6  # the winner's
 _BATCH_NORM_EPSILON = 1e-3  # Keras's default
@@ -96,11 +97,16 @@ class BatchNorm(nn.Module):
     """Normalise each channel by its moments over (batch, level); running moments serve outside training.
 
     The variance is the population's in both (as in Keras for sequences). ``moments`` is the one place that looks
-    across the batch: processes that share a batch average there.
+    across the batch. Processes that share a batch take its moments together, so that the network they train is the one
+    that a single process would; of a batch that is learnt in pieces (``training.accumulate``), each piece has its own.
+
+    Attributes:
+        ranks: processes that share a batch (``share_batches``).
     """
 
     running_mean: Tensor
     running_var: Tensor
+    ranks = 1
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -110,9 +116,9 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance of each channel over (batch, level), float32."""
+        """Mean and variance of each channel over (batch, level) and the shares of all processes, float32."""
         mean = x.mean(dim=(0, 1))
-        return mean, (x - mean).square().mean(dim=(0, 1))
+        return shared_moments(mean, (x - mean).square().mean(dim=(0, 1)), self.ranks)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.float()
@@ -124,6 +130,13 @@ class BatchNorm(nn.Module):
         else:
             mean, variance = self.running_mean, self.running_var
         return (x - mean) * (self.weight * torch.rsqrt(variance + _BATCH_NORM_EPSILON)) + self.bias
+
+
+def share_batches(network: nn.Module, ranks: int) -> None:
+    """From now on, each batch that the network learns from is the share of one of so many processes."""
+    for module in network.modules():
+        if isinstance(module, BatchNorm):
+            module.ranks = ranks
 
 
 class ChannelGate(nn.Module):

@@ -37,6 +37,13 @@ class Prepared(NamedTuple):
     inputs: Tensor
     goal: Goal
 
+    def pieces(self, count: int) -> "list[Prepared]":
+        """The batch in so many equal pieces, in order; ``count`` divides its rows."""
+        if count == 1:
+            return [self]
+        parts = [[None] * count if item is None else item.chunk(count) for item in (self.inputs, *self.goal)]
+        return [Prepared(inputs, Goal(*goal)) for inputs, *goal in zip(*parts, strict=True)]
+
 
 def space_time(time: np.ndarray, column: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     """The six auxiliary targets of each row and whether they are known.

@@ -14,6 +14,7 @@ from subgrid.errors import SubgridError
 from subgrid.training import checkpoint, folder, metrics
 from subgrid.training.learner import Learner
 from subgrid.training.losses import PARTS
+from subgrid.training.processes import Processes
 
 METRICS = "metrics.jsonl"
 BEST_BY = "r2_294"
@@ -49,21 +50,31 @@ class Place:
 class Keeper:
     """Saves a learner into the folder of a run and takes it up again.
 
+    Of several processes the first writes while the others wait for it; all read.
+
     Args:
         out: the run's folder, locked by the caller.
         learner: the emulator in training.
         card: what every checkpoint.json of this segment says: recipe, statistics, grid, conditions and so on.
         keep: sub-epochs whose checkpoints stay for good, besides the latest and the best.
+        processes: of the run; left out, there is one.
     """
 
-    def __init__(self, out: Path, learner: Learner, card: Mapping[str, Any], keep: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        out: Path,
+        learner: Learner,
+        card: Mapping[str, Any],
+        keep: Sequence[int] = (),
+        processes: Processes | None = None,
+    ) -> None:
         self.keep = keep
         self.out, self.learner, self.card = out, learner, {**card, "versions": _versions(), "init": None}
+        self.processes = processes or Processes()
 
     def begin(self, init: str | None) -> Place:
         """A fresh run, from fresh weights or from those of the run ``init``."""
-        folder.keep_only(self.out, set())
-        metrics.cut(self.out / METRICS, 0)
+        self.processes.first(lambda: _undo(self.out, (), 0))
         if init:
             path = folder.find_checkpoint(init)
             self.learner.start_from(checkpoint.read_weights(path), str(path))
@@ -83,9 +94,7 @@ class Keeper:
         card, state = checkpoint.read_card(path), checkpoint.read_state(path)
         self.learner.restore(checkpoint.read_weights(path), checkpoint.read_training_tensors(path), str(path))
         place = Place(**{item.name: state[item.name] for item in fields(Place)})
-        folder.write_pointer(self.out, "best", place.best)
-        folder.keep_only(self.out, {name, place.best, *self._kept(place)})
-        metrics.cut(self.out / METRICS, place.closed, finished=True)
+        self.processes.first(lambda: _undo(self.out, (name, place.best, *self._kept(place)), place.closed))
         self.card["init"] = card["init"]
         before, now = card["conditions"], self.card["conditions"]
         return place, [f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]]
@@ -97,10 +106,11 @@ class Keeper:
             SubgridError: weights that are not finite, or a checkpoint that cannot be written.
         """
         if broken := self.learner.broken():
-            raise SubgridError(
+            message = (
                 f"{self.out}: after row {place.rows} these weights are not finite: {', '.join(broken[:5])}; "
                 f"{checkpoint.standing(self.out)}. Lower training.learning_rate or set training.clip in a new --out"
             )
+            raise self.processes.told_once(SubgridError(message))
         name = str(place.closed) if closing else f"rows-{place.rows}"
         scores, sets = (place.scores, place.validation) if closing else (None, {})
         score = scores.get(BEST_BY) if scores else None
@@ -120,7 +130,8 @@ class Keeper:
             tensors=self.learner.training_tensors(),
             state={**asdict(place), "generators": {"rule": "the draws of a step follow from (seed, step)"}},
         )
-        checkpoint.commit(self.out, name, place.best, snapshot, self._kept(place))
+        kept = self._kept(place)
+        self.processes.first(lambda: checkpoint.commit(self.out, name, place.best, snapshot, kept))
 
     def _kept(self, place: Place) -> list[str]:
         """Names of the checkpoints to keep for good at a place: those of sub-epochs that it has behind it."""
@@ -132,11 +143,22 @@ class Keeper:
 
     def finish(self, place: Place, seconds: float) -> None:
         """Write the last line of the metrics, unless it stands there."""
-        path = self.out / METRICS
-        if any(line.get("event") == "finished" for line in metrics.cut(path, place.closed, finished=True)):
-            return
-        line = {"event": "finished", "rows": place.rows, "latest": place.latest, "best": place.best}
-        metrics.append(path, {**line, **(place.scores or {}), "seconds": round(seconds, 3)})
+        self.processes.first(lambda: _finish(self.out / METRICS, place, seconds))
+
+
+def _undo(out: Path, pointed: tuple[str, ...], closed: int) -> None:
+    """Remove what came after the latest checkpoint; ``pointed`` names it, the best one and those kept for good."""
+    if pointed:
+        folder.write_pointer(out, "best", pointed[1])
+    folder.keep_only(out, set(pointed))
+    metrics.cut(out / METRICS, closed, finished=bool(pointed))
+
+
+def _finish(path: Path, place: Place, seconds: float) -> None:
+    if any(line.get("event") == "finished" for line in metrics.cut(path, place.closed, finished=True)):
+        return
+    line = {"event": "finished", "rows": place.rows, "latest": place.latest, "best": place.best}
+    metrics.append(path, {**line, **(place.scores or {}), "seconds": round(seconds, 3)})
 
 
 def _versions() -> dict[str, str]:

@@ -9,13 +9,15 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from subgrid.model import compile_blocks
+from subgrid.model.blocks import share_batches
 from subgrid.model.emulator import EmulatorSettings, build_emulator
 from subgrid.records.order import hash_of
 from subgrid.statistics.table import Table
 from subgrid.training.averaging import Average
 from subgrid.training.batches import Prepared
 from subgrid.training.checkpoint import load_weights
-from subgrid.training.losses import Loss
+from subgrid.training.losses import PARTS, Loss
+from subgrid.training.processes import Processes
 from subgrid.training.schedule import Schedule
 from subgrid.training.settings import TrainingSettings
 
@@ -28,13 +30,16 @@ def seed_draws(*numbers: int) -> None:
 
 
 class Learner:
-    """An emulator in training on one device.
+    """An emulator in training, on one device or, with its like in other processes, on several.
+
+    Processes learn from equal shares of every batch and hold the same weights: the loss is the mean over the whole
+    batch, gradients are those of that loss.
 
     Args:
         settings: of the emulator.
         training: of the run.
         table: statistics to normalise with.
-        fabric: device and precision.
+        fabric: device, precision, processes.
         seed: of the run; initial weights follow from it alone, the draws of a step from it and the step.
     """
 
@@ -45,7 +50,9 @@ class Learner:
         self.emulator = build_emulator(settings, table).to(fabric.device)
         self.schedule = Schedule(training)
         self._training, self._fabric, self._seed = training, fabric, seed
+        self._processes = Processes.of(fabric)
         network = self.emulator.network
+        share_batches(network, self._processes.ranks)
         if training.compile and not compile_blocks(network):
             network.compile(dynamic=False)
         self._optimizer = torch.optim.AdamW(
@@ -61,13 +68,15 @@ class Learner:
         return sum(parameter.numel() for parameter in self.emulator.network.parameters())
 
     def step(self, prepared: Prepared, step: int) -> Tensor:
-        """Learn from a batch; returns the parts of its loss on the device (``losses.PARTS``)."""
+        """Learn from a batch, or this process's share of one.
+
+        Returns:
+            the parts of the loss of the whole batch, on the device (``losses.PARTS``), the same in all processes.
+        """
         seed_draws(self._seed, step)
         group = self._optimizer.param_groups[0]
         group["lr"], group["weight_decay"] = self.schedule.learning_rate(step), self.schedule.weight_decay(step)
-        outputs = self._module(prepared.inputs)
-        loss, parts = self._loss(outputs, prepared.goal)
-        self._fabric.backward(loss)
+        parts = self._backward(prepared)
         if self._training.clip:
             self._fabric.clip_gradients(
                 self._module, self._wrapped, max_norm=self._training.clip, error_if_nonfinite=False
@@ -77,6 +86,19 @@ class Learner:
         if self._average is not None:
             self._average.update(step)
         return parts
+
+    def _backward(self, prepared: Prepared) -> Tensor:
+        """Gradients of the mean loss over the whole batch; the parts of that loss."""
+        ranks, pieces = self._processes.ranks, prepared.pieces(self._training.accumulate)
+        counts = self._processes.total(self._loss.counts(prepared.goal))
+        total = counts.new_zeros(len(PARTS))
+        for place, piece in enumerate(pieces):
+            alone = ranks > 1 and place < len(pieces) - 1  # gradients travel once a step, with the last piece
+            with self._fabric.no_backward_sync(self._module, enabled=alone):
+                loss, parts = self._loss(self._module(piece.inputs), piece.goal, counts)
+                self._fabric.backward(loss * ranks)  # processes average their gradients, and this is a sum
+            total += parts
+        return self._processes.total(total)
 
     @contextmanager
     def predicting(self) -> Iterator[None]:

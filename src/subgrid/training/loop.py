@@ -6,6 +6,7 @@ the same bits as one that was not, on the same machine, with the same torch, thr
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +14,11 @@ import torch
 
 from subgrid.errors import DatasetError, SettingsError, SubgridError
 from subgrid.records.reader import Dataset
-from subgrid.training import checkpoint, folder
+from subgrid.training import checkpoint, folder, machine
+from subgrid.training.interruption import SegmentEndsError, Wish
+from subgrid.training.processes import Processes
 from subgrid.training.progress import Reporter, Silence
-from subgrid.training.run import Run
+from subgrid.training.run import Run, Segment
 from subgrid.training.settings import RunRecipe, differing_keys
 from subgrid.training.sources import Sources
 
@@ -30,6 +33,7 @@ class RunSummary:
         latest, best: names of checkpoints.
         scores: of the latest checkpoint on the first validation set, None without one.
         seconds: wall time of all segments, validation and checkpoints included.
+        complete: whether the run has come to its end; False where a segment ended before its deadline.
     """
 
     run: Path
@@ -38,6 +42,7 @@ class RunSummary:
     best: str
     scores: Mapping[str, float | None] | None
     seconds: float
+    complete: bool
 
 
 def train(
@@ -46,8 +51,12 @@ def train(
     out: Path,
     init: str | None = None,
     reporter: Reporter | None = None,
+    deadline: float | None = None,
 ) -> RunSummary:
     """Train the recipe into the folder ``out``, or go on where that folder's latest checkpoint stands.
+
+    Called by each of several processes that torchrun or srun started, with the same arguments, it shares every batch
+    among them; the first writes and tells. The number of processes may change from segment to segment.
 
     Args:
         recipe: resolved.
@@ -56,6 +65,8 @@ def train(
         out: the run's folder.
         init: another run, ``RUN`` or ``RUN@NAME``, whose weights are the first ones of a fresh run.
         reporter: who is told how it goes.
+        deadline: instant of ``time.monotonic()`` before which this segment must have saved and ended; it makes at least
+            one step.
 
     Raises:
         SettingsError: ``out`` holds a run of another recipe or something else; ``init`` does not fit; the recipe wants
@@ -64,27 +75,46 @@ def train(
         SubgridError: the loss is not finite; a checkpoint could not be written.
         KeyboardInterrupt, SystemExit: Ctrl-C or SIGTERM, after a checkpoint was saved.
     """
-    _refuse_foreign(out)
     sources = Sources.of(recipe.training, data)
     recipe = sources.resolve(recipe)
     try:
-        with folder.locked(out), torch.random.fork_rng():
-            return _train(recipe, sources, out, init, reporter or Silence())
+        with torch.random.fork_rng(), machine.opened(recipe.training) as fabric:
+            segment = Segment(fabric, reporter or Silence(), deadline)
+            with Processes.of(fabric).named(), ExitStack() as stack:
+                return _train(recipe, sources, out, init, segment, stack)
     except OSError as error:
         raise SubgridError(f"{out}: the run stopped: {error}; mend this and start the same command again") from error
 
 
-def _train(recipe: RunRecipe, sources: Sources, out: Path, init: str | None, reporter: Reporter) -> RunSummary:
-    latest = folder.read_pointer(out, "latest")
-    if latest:
-        _refuse_other(out, latest, recipe, sources)
-    folder.write_text(out / "recipe.yaml", recipe.to_yaml())
-    folder.write_text(out / folder.DATA, f"{sources.first.folder.resolve()}\n")
-    run = Run(recipe, sources, out, reporter)
+def _train(
+    recipe: RunRecipe, sources: Sources, out: Path, init: str | None, segment: Segment, stack: ExitStack
+) -> RunSummary:
+    processes = Processes.of(segment.fabric)
+
+    def enter() -> tuple[str | None, str]:
+        _refuse_foreign(out)
+        stack.enter_context(folder.locked(out))
+        latest = folder.read_pointer(out, "latest")
+        if latest:
+            _refuse_other(out, latest, recipe, sources)
+        folder.write_text(out / "recipe.yaml", recipe.to_yaml())
+        folder.write_text(out / folder.DATA, f"{sources.first.folder.resolve()}\n")
+        return latest, sources.digest
+
+    latest, digest = processes.first(enter)
+    if digest != sources.digest:
+        raise DatasetError(f"{sources.first.folder}: digest {sources.digest} here, {digest} for the first process")
+    run = Run(recipe, sources, out, segment)
     run.start(latest, init)
-    run.go()
+    try:
+        run.go()
+        processes.wait()
+    except SegmentEndsError as ended:
+        processes.wait()
+        if ended.wish != Wish.TIME_IS_UP:
+            raise processes.told_once(ended.wish.end()) from None
     place = run.place
-    return RunSummary(out, place.rows, place.latest, place.best, place.scores, place.seconds)
+    return RunSummary(out, place.rows, place.latest, place.best, place.scores, place.seconds, run.complete)
 
 
 def _refuse_foreign(out: Path) -> None:

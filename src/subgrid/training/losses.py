@@ -8,6 +8,8 @@ whose time and place are known, the 6 space-time columns,
 d is |e| (``mae``), e**2 (``mse``) or Huber's distance with delta 1 (``huber``), K the number of known rows. Every
 column has the same weight. The second sum is there with a confidence head: c estimates |e|, which is held fixed there,
 so that no error grows to please its estimate. (Winner of the LEAP competition: MAE on 293 + 6 columns, both sums.)
+
+B and K are of the whole batch, also where a call sees a piece of it: losses and parts of its pieces add up to its own.
 """
 
 from collections.abc import Callable
@@ -59,21 +61,33 @@ class Loss:
         self.trained = trained.to(torch.float32)
         self.columns = int(self.trained.sum())
 
-    def __call__(self, outputs: Outputs, goal: Goal) -> tuple[Tensor, Tensor]:
-        """The loss to minimise, a scalar, and its parts without a gradient, (4,) in the order of ``PARTS``.
+    def counts(self, goal: Goal) -> Tensor:
+        """How many numbers of a goal are compared, (2,): target columns x rows, space-time columns x known rows."""
+        places = 0.0 if goal.auxiliary is None or goal.known is None else goal.known.sum() * goal.auxiliary.shape[1]
+        counts = goal.targets.new_tensor([goal.targets.shape[0] * self.columns, 0.0])
+        counts[1] = places
+        return counts
 
-        ``targets`` and ``space_time`` are means over their own columns, ``total`` is the loss itself; a part that is
-        not trained is 0.
+    def __call__(self, outputs: Outputs, goal: Goal, counts: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """What a batch or a piece of one gives to the loss, a scalar, and to its parts, without a gradient.
+
+        Args:
+            outputs: of the network for these rows.
+            goal: what they should have been.
+            counts: of the whole batch; left out, these rows are the whole.
+
+        Returns:
+            the loss, and its parts, (4,) in the order of ``PARTS``: ``targets`` and ``space_time`` are means over their
+            own columns, ``total`` is the loss itself; a part that is not trained is 0.
         """
-        rows, width = goal.targets.shape
+        counts = self.counts(goal) if counts is None else counts
+        width = goal.targets.shape[1]
         error = outputs.prediction[:, :width].float() - goal.targets
         sums = torch.stack([_weighted(self.distance(error), self.trained), error.new_zeros(())])
-        counts = error.new_tensor([rows * self.columns, 0])
         absolute = [error.detach().abs()]
         if goal.auxiliary is not None and goal.known is not None:
             place_error = outputs.prediction[:, width:].float() - goal.auxiliary
             sums = torch.stack([sums[0], _by_row(self.distance(place_error), goal.known)])
-            counts = torch.stack([counts[0], goal.known.sum() * goal.auxiliary.shape[1]])
             absolute.append(place_error.detach().abs())
         total = sums.sum() / counts.sum()
         confidence = self._confidence(outputs.confidence, absolute, goal.known) / counts.sum()

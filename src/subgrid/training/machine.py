@@ -1,28 +1,73 @@
-"""The machine a run is on: device, precision, threads, and what of it can change the last bits of a result."""
+"""The machine a run is on: device, precision, threads, processes, and what of it can change the last bits of a result.
 
+Several processes share a run where torchrun or srun starts them; they speak gloo on CPUs and nccl on CUDA.
+"""
+
+import inspect
 import logging
 import os
 import platform
 import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import (
+    ClusterEnvironment,
+    LightningEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
+from lightning_fabric.strategies import DDPStrategy
+from torch.nn.parallel import DistributedDataParallel
 
 from subgrid.errors import SettingsError
+from subgrid.training.launch import Launch, launch
 from subgrid.training.settings import TrainingSettings
 
 _COMPILERS = ("g++", "clang++", "c++")
 
 
+@contextmanager
+def opened(settings: TrainingSettings) -> Iterator[Fabric]:
+    """``open_device`` while the block runs; processes of one run join there and part after it.
+
+    A process whose block ends in an error leaves without a word: the others may be waiting for something else.
+    """
+    fabric = open_device(settings)
+    yield fabric
+    if fabric.world_size > 1:
+        torch.distributed.destroy_process_group()
+
+
 def open_device(settings: TrainingSettings) -> Fabric:
-    """The device, precision and (later) processes of a run; sets the number of torch's threads.
+    """The device, precision and processes of a run; sets the number of torch's threads.
 
     Raises:
-        SettingsError: a device that this machine does not have, or compilation without a compiler.
+        SettingsError: a device that this machine does not have, compilation without a compiler, a batch that the
+            processes cannot share, processes that do not find each other.
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
+    name = _device(settings)
+    started = launch()
+    if settings.batch % (started.ranks * settings.accumulate):
+        raise SettingsError(
+            f"training.batch = {settings.batch} rows cannot be shared by {started.ranks} processes that each take it "
+            f"in training.accumulate = {settings.accumulate} pieces; expected a multiple of "
+            f"{started.ranks * settings.accumulate}"
+        )
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # the reporter says what there is to say
+    precision: Any = resolve_precision(settings.precision, name)
+    if started.ranks == 1:
+        return Fabric(accelerator=name, devices=1, precision=precision, plugins=[LightningEnvironment()])
+    return _joined(name, precision, started)
+
+
+def _device(settings: TrainingSettings) -> str:
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     name = settings.device
     if name == "auto":
@@ -34,8 +79,37 @@ def open_device(settings: TrainingSettings) -> Fabric:
         raise SettingsError(
             f"training.compile = true needs a C++ compiler on a CPU (CXX or one of {', '.join(_COMPILERS)})"
         )
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # the reporter says what there is to say
-    return Fabric(accelerator=name, devices=1, precision=resolve_precision(settings.precision, name))  # type: ignore[arg-type]
+    return name
+
+
+def _joined(device: str, precision: Any, started: Launch) -> Fabric:
+    """This process among the others of its run."""
+    if device == "mps":
+        raise SettingsError("training.device = mps works in one process; use training.device=cpu with several")
+    environment: type[ClusterEnvironment] = TorchElasticEnvironment if started.by == "torchrun" else SLURMEnvironment
+    try:
+        fabric = Fabric(
+            accelerator=device,
+            devices=started.on_node,
+            num_nodes=started.nodes,
+            strategy=DDPStrategy(gradient_as_bucket_view=True, **_without_buffers()),
+            precision=precision,
+            plugins=[environment()],
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fabric.launch()
+    except (ValueError, RuntimeError, torch.distributed.DistError) as error:
+        raise SettingsError(
+            f"process {started.rank} of {started.ranks} (started by {started.by}) could not join the others: {error}"
+        ) from error
+    return fabric
+
+
+def _without_buffers() -> Any:
+    """Tells DistributedDataParallel not to send buffers round before each step: all processes compute the same ones."""
+    known = inspect.signature(DistributedDataParallel).parameters
+    return {"forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False}
 
 
 def resolve_precision(precision: str, device: str) -> str:
@@ -67,4 +141,5 @@ def conditions(settings: TrainingSettings, fabric: Fabric) -> dict[str, Any]:
         "precision": resolve_precision(settings.precision, fabric.device.type),
         "compile": settings.compile,
         "threads": torch.get_num_threads(),
+        "processes": fabric.world_size,
     }

@@ -62,6 +62,11 @@ def whole_lines(path: Path) -> list[dict[str, Any]]:
     return [entry for entry in takewhile(lambda found: found is not None, map(_parse, text.splitlines(True))) if entry]
 
 
+def sub_epochs(path: Path) -> list[dict[str, Any]]:
+    """The lines of closed sub-epochs."""
+    return [line for line in whole_lines(path) if line.get("event") == "sub_epoch"]
+
+
 def _parse(line: str) -> dict[str, Any] | None:
     try:
         entry = json.loads(line) if line.endswith("\n") else None

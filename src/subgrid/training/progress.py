@@ -52,6 +52,10 @@ class Silence:
         """Says nothing."""
 
 
+_FIRST_CHECKPOINT = 5.0  # seconds, taken for the time that one takes until it is known
+_MARGIN = 1.25  # what lies ahead may take longer than what was measured
+
+
 class Meter:
     """Clock of one segment of a run; what happens inside ``aside`` is not training time.
 
@@ -64,7 +68,7 @@ class Meter:
         self._started = self._lap_start = time.monotonic()
         self._aside = self._lap_aside = 0.0
         self._rows = self._lap_rows = 0
-        self._validation = 0.0
+        self._validation, self._checkpoint = 0.0, _FIRST_CHECKPOINT
 
     @property
     def seconds(self) -> float:
@@ -89,8 +93,8 @@ class Meter:
         return rate
 
     @contextmanager
-    def aside(self, validation: bool = False) -> Iterator[None]:
-        """Time that is not spent on training."""
+    def aside(self, validation: bool = False, checkpoint: bool = False) -> Iterator[None]:
+        """Time that is not spent on training, but on a validation, a checkpoint or something else."""
         start = time.monotonic()
         try:
             yield
@@ -100,7 +104,18 @@ class Meter:
             self._lap_aside += spent
             if validation:
                 self._validation = spent
+            if checkpoint:
+                self._checkpoint = spent
 
     def seconds_left(self, rows: int, validations: int) -> float | None:
         """Time for so many more rows and validations, None before the first step."""
         return rows / self.rate + validations * self._validation if self._rows else None
+
+    def seconds_to_end(self, rows: int, validation_rows: int) -> float:
+        """Time for so many more rows, a validation of so many if any, and the checkpoints after them, generously.
+
+        A validation that was not measured yet is taken to be as slow by the row as training, which it never is.
+        """
+        per_row = 1.0 / self.rate if self._rows else 0.0
+        validation = (self._validation or per_row * validation_rows) + self._checkpoint if validation_rows else 0.0
+        return _MARGIN * (per_row * rows + validation + self._checkpoint)

@@ -2,42 +2,64 @@
 
 import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal
 
 import torch
+from lightning_fabric import Fabric
 
 from subgrid.errors import SubgridError
+from subgrid.evaluation.scorecard import Scorecard
 from subgrid.training import checkpoint, machine, metrics
 from subgrid.training.batches import prepare
-from subgrid.training.interruption import Interruption, interruption
+from subgrid.training.interruption import Interruption, SegmentEndsError, Wish, interruption
 from subgrid.training.keeper import BEST_BY, METRICS, Keeper, Place
 from subgrid.training.learner import Learner
+from subgrid.training.loggers import Loggers
 from subgrid.training.losses import PARTS
-from subgrid.training.progress import Meter, Progress, Reporter
+from subgrid.training.processes import Processes
+from subgrid.training.progress import Meter, Progress, Reporter, Silence
 from subgrid.training.schedule import Schedule
 from subgrid.training.settings import RunRecipe
 from subgrid.training.sources import Sources
 from subgrid.training.validation import validate, validation_sets
 
 _REPORT_SECONDS = 0.5
+_LOOK_STEPS = 8  # between looks at a device that has to be waited for
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What belongs to one segment of a run.
+
+    Attributes:
+        fabric: device, precision, processes.
+        reporter: who is told.
+        deadline: instant of time.monotonic() at which this process may be killed, None if it may run to the end.
+    """
+
+    fabric: Fabric
+    reporter: Reporter
+    deadline: float | None = None
 
 
 class Run:
-    """A run on one device; ``start`` it, then let it ``go``.
+    """A run in one process, alone or with its like in others; ``start`` it, then let it ``go``.
 
     Args:
         recipe: resolved, its length in rows.
         sources: open data sets.
         out: the run's folder, locked by the caller.
-        reporter: who is told.
+        segment: what belongs to this segment alone.
     """
 
-    def __init__(self, recipe: RunRecipe, sources: Sources, out: Path, reporter: Reporter) -> None:
-        self.settings, self.seed, self.sources = recipe.training, recipe.seed, sources
-        self.out, self.reporter = out, reporter
+    def __init__(self, recipe: RunRecipe, sources: Sources, out: Path, segment: Segment) -> None:
+        self.settings, self.seed, self.sources, self.out = recipe.training, recipe.seed, sources, out
         self.schedule, self.place, self.meter = Schedule(recipe.training), Place(), Meter()
-        self.fabric = machine.open_device(recipe.training)
+        self.fabric, self.deadline = segment.fabric, segment.deadline
+        self.processes = Processes.of(self.fabric)
+        self.reporter = segment.reporter if self.processes.rank == 0 else Silence()
         plain, table = recipe.model_dump(mode="json"), sources.table
         self.learner = Learner(checkpoint.emulator_settings(plain), recipe.training, table, self.fabric, recipe.seed)
         self.validation = validation_sets(recipe.training, sources)
@@ -51,7 +73,10 @@ class Run:
             "parameters": self.learner.parameters,
             "conditions": machine.conditions(recipe.training, self.fabric),
         }
-        self.keeper = Keeper(out, self.learner, card, recipe.training.keep)
+        self.keeper = Keeper(out, self.learner, card, recipe.training.keep, self.processes)
+        names = self.settings.loggers if self.processes.rank == 0 else ()
+        about = {name: card[name] for name in ("recipe", "data", "variables", "parameters", "conditions")}
+        self.loggers = Loggers(names, out, about, self.reporter.notice)
         wide = torch.float32 if self.fabric.device.type == "mps" else torch.float64
         self.sums = torch.zeros(len(PARTS), dtype=wide, device=self.fabric.device)
         self.saved, self.reported = time.monotonic(), 0.0
@@ -80,46 +105,51 @@ class Run:
 
     def go(self) -> None:
         """Train to the end of the run; ends with the line ``finished`` in its metrics."""
-        with interruption() as wish:
-            self._close_when_due(wish)
-            if not self.complete:
-                self._learn(wish)
-        self.keeper.finish(self.place, self.meter.seconds)
+        with interruption(patient=self.processes.ranks > 1) as asked:
+            with self.meter.aside():
+                self.processes.first(lambda: self.loggers.open(metrics.sub_epochs(self.out / METRICS)))
+            try:
+                self._close_when_due(asked)
+                if not self.complete:
+                    self._learn(asked)
+                self.keeper.finish(self.place, self.meter.seconds)
+            finally:
+                self.loggers.close(self.complete)
 
-    def _learn(self, wish: Interruption) -> None:
+    def _learn(self, asked: Interruption) -> None:
         settings, learner = self.settings, self.learner
         origins = self.sources.origins(settings.space_time)
-        with self.sources.stream(settings, self.seed, self.place.rows) as stream:
+        share = (self.processes.rank, self.processes.ranks)
+        with self.sources.stream(settings, self.seed, self.place.rows, share) as stream:
             while not self.complete:
                 prepared = prepare(next(stream), learner.emulator, origins)
                 self.sums += learner.step(prepared, self.place.rows // settings.batch)
                 self.place.rows += settings.batch
                 self.meter.count(settings.batch)
-                self._watch()
-                self._close_when_due(wish)
-                if wish:
-                    self._stop(wish)
-                late = time.monotonic() - self.saved > 60 * settings.checkpoint_minutes
-                if late and self.schedule.open_steps(self.place.rows, self.place.closed):
-                    self._save()
+                looking = self._watch()
+                self._close_when_due(asked)
+                if looking and not self.complete:
+                    self._grant(Wish(self.processes.largest(_wish(self, asked))))
 
-    def _watch(self) -> None:
-        """Look at the loss after a step: at once where that costs nothing, else about twice a second."""
-        due = time.monotonic() - self.reported > _REPORT_SECONDS
-        if due or self.fabric.device.type == "cpu":
+    def _watch(self) -> bool:
+        """Look at the loss after a step, where that costs nothing, else now and then; whether this step was one."""
+        looking = self.fabric.device.type == "cpu" or self.place.rows // self.settings.batch % _LOOK_STEPS == 0
+        if looking:
             self._check_loss()
-        if due:
-            self._report("training")
+            if time.monotonic() - self.reported > _REPORT_SECONDS:
+                self._report("training")
+        return looking
 
     def _check_loss(self) -> None:
         if math.isfinite(float(self.sums[0])):
             return
         rows, batch = self.place.rows, self.settings.batch
-        raise SubgridError(
+        error = SubgridError(
             f"{self.out}: the loss is not finite at step {rows // batch} (rows {rows - batch} to {rows - 1}); "
             f"{checkpoint.standing(self.out)}. Lower training.learning_rate, set training.clip (1.0, say) or "
             "training.precision=32-true in a new --out; subgrid verify DATASET tells whether the data are whole"
         )
+        raise self.processes.told_once(error)
 
     def _report(self, stage: Literal["training", "validation", "checkpoint"]) -> None:
         place, schedule, total = self.place, self.schedule, self.settings.sub_epochs
@@ -132,7 +162,7 @@ class Run:
         )
         self.reported = time.monotonic()
 
-    def _close_when_due(self, wish: Interruption) -> None:
+    def _close_when_due(self, asked: Interruption) -> None:
         """At the end of a sub-epoch: score, write the line of metrics, save; in this order."""
         place = self.place
         steps = self.schedule.open_steps(place.rows, place.closed)
@@ -142,7 +172,7 @@ class Run:
         self._report("validation")
         rate = self.meter.lap()
         with self.meter.aside(validation=True):
-            found = self._validate(wish)
+            found = self._validate(asked)
         place.closed, place.validation = place.closed + 1, found
         place.scores = next(iter(found.values()), None)
         line = {
@@ -156,35 +186,54 @@ class Run:
             "seconds": round(self.meter.seconds, 3),
             "columns_per_second": round(rate, 1),
         }
-        metrics.append(self.out / METRICS, line)
+        self.processes.first(lambda: metrics.append(self.out / METRICS, line))
         self.sums.zero_()
         self._save(closing=True)
+        with self.meter.aside():
+            self.loggers.log(line)
         self._report("training")
 
-    def _validate(self, wish: Interruption) -> dict[str, dict[str, float | None]]:
+    def _validate(self, asked: Interruption) -> dict[str, dict[str, float | None]]:
         """The three figures of each validation set by its name, in their order."""
+        batch, share = self.settings.validation_batch, (self.processes.rank, self.processes.ranks)
         found = {}
-        with self.learner.predicting():
-            for chosen in self.validation:
-                batch = self.settings.validation_batch
-                card = validate(self.learner.emulator, chosen, batch, lambda: bool(wish))
-                if card is None:
-                    self._stop(wish)
-                found[chosen.name] = card.headline()
+        for chosen in self.validation:
+            with self.learner.predicting():
+                own = validate(self.learner.emulator, chosen, batch, lambda: bool(asked), share)
+            states = self.processes.gather(own.state() if own else None)
+            if None in states:
+                self._grant(Wish(self.processes.largest(_wish(self, asked))))  # somebody was asked to stop
+            cards = [Scorecard.from_state(state) for state in states]
+            found[chosen.name] = sum(cards, Scorecard.zero(chosen.data.variables)).headline()
         return found
 
-    def _stop(self, wish: Interruption) -> NoReturn:
+    def _grant(self, wish: Wish) -> None:
+        """Save where that is wished and something is new; end the segment where that is wished."""
         place = self.place
-        if place.latest != f"rows-{place.rows}" and (
-            self.schedule.open_steps(place.rows, place.closed) or not place.latest
-        ):
+        new = self.schedule.open_steps(place.rows, place.closed) > 0 or not place.latest
+        if wish and new and place.latest != f"rows-{place.rows}":
             self._save()
-        raise wish.end()
+        if wish.stops:
+            raise SegmentEndsError(wish)
 
     def _save(self, closing: bool = False) -> None:
         self._check_loss()
         self._report("checkpoint")
         self.place.seconds, self.place.sums = self.meter.seconds, self.sums.tolist()
-        with self.meter.aside():
+        with self.meter.aside(checkpoint=True):
             self.keeper.save(self.place, closing)
         self.saved = time.monotonic()
+
+
+def _wish(run: Run, asked: Interruption) -> Wish:
+    """What this process would do now, were it alone."""
+    if asked:
+        return asked.wish
+    now, settings = time.monotonic(), run.settings
+    if run.deadline is not None:
+        rows = settings.batch * (1 if run.fabric.device.type == "cpu" else _LOOK_STEPS)  # until the next look
+        closes = run.schedule.end(run.place.closed) * settings.batch <= run.place.rows + rows
+        scored = sum(chosen.rows for chosen in run.validation) if closes else 0
+        if now + run.meter.seconds_to_end(rows, scored) > run.deadline:
+            return Wish.TIME_IS_UP
+    return Wish.SAVE if now - run.saved > 60 * settings.checkpoint_minutes else Wish.GO_ON

@@ -62,6 +62,8 @@ class TrainingSettings(_Settings):
         sub_epochs: equal pieces of the run.
         keep: sub-epochs (from 1) whose checkpoints are kept beside the latest and the best: RUN@58.
         batch: rows of one step, over all processes.
+        accumulate: pieces that a process takes its share of a batch in, one after the other, to need less memory; the
+            step is the same but that batch normalisation takes its moments over a piece (of all processes).
         window: shards whose rows are shuffled together.
         learning_rate: the largest rate.
         schedule: half-cosine with one value a sub-epoch (as the competition's winner did) or one a step.
@@ -82,6 +84,7 @@ class TrainingSettings(_Settings):
         validation_rows: how many rows of that split are scored at most where ``validation`` names no sets; 0 takes all.
         validation_batch: rows predicted at once; does not change what is learnt.
         checkpoint_minutes: time between checkpoints within a sub-epoch.
+        loggers: who gets the metrics besides metrics.jsonl: ``mlflow``, ``wandb``.
     """
 
     data: tuple[DataSettings, ...] = (DataSettings(),)
@@ -90,6 +93,7 @@ class TrainingSettings(_Settings):
     sub_epochs: PositiveInt = 10
     keep: tuple[PositiveInt, ...] = ()
     batch: PositiveInt = 128
+    accumulate: PositiveInt = 1
     window: PositiveInt = 16
     learning_rate: float = Field(default=1e-3, gt=0)
     schedule: Literal["sub_epoch", "step"] = "sub_epoch"
@@ -111,6 +115,7 @@ class TrainingSettings(_Settings):
     validation_rows: NonNegativeInt = 0
     validation_batch: PositiveInt = 512
     checkpoint_minutes: float = Field(default=5.0, gt=0)
+    loggers: tuple[Literal["mlflow", "wandb"], ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -180,6 +185,7 @@ HARMLESS = (
     "training.device",
     "training.validation_batch",
     "training.checkpoint_minutes",
+    "training.loggers",
     "training.keep",
 )
 """Recipe keys that may change when a run is resumed: they do not decide what is learnt, but for the last bits."""

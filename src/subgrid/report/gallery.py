@@ -100,12 +100,10 @@ class Gallery:
         self.prediction = np.concatenate([self.prediction, rows.prediction[near]])[kept]
 
     def _open_worst(self, rows: Rows) -> None:
-        if rows.inputs is None:  # there is nothing to open
-            return
         error = (rows.prediction[:, self._counted] - rows.truth[:, self._counted]) / self._scale
         np.clip(error, -self.settings.cap, self.settings.cap, out=error)
         size = np.sqrt((error**2).mean(axis=1)) if self._counted.size else np.zeros(len(error))
-        inputs = rows.inputs
+        inputs = rows.inputs  # a row without them still has its truth and prediction to be opened
         for place in np.lexsort((rows.row, -size))[: self.settings.worst]:
             self.worst.append(
                 OpenedRow(

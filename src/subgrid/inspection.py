@@ -103,8 +103,9 @@ def _unfinished(path: Path) -> dict[str, Any]:
 
 def _prediction(path: Path) -> dict[str, Any]:
     manifest = read_prediction_manifest(path).model_dump()
-    own = ("run", "checkpoint") if manifest["members"] else ("members", "blend")
-    shown = {key: value for key, value in manifest.items() if key not in ("shards", *own)}
+    hidden = {"shards", "scale", *(("run", "checkpoint") if manifest["members"] else ("members", "blend"))}
+    hidden |= set() if manifest["ids"] else {"ids"}
+    shown = {key: value for key, value in manifest.items() if key not in hidden}
     return {"kind": "prediction", "path": str(path), **shown}
 
 

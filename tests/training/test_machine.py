@@ -1,5 +1,8 @@
 """Devices and precision."""
 
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,3 +77,25 @@ def test_a_job_script_of_slurm_is_one_process(monkeypatch: pytest.MonkeyPatch) -
     for name, value in {"SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_JOB_ID": "17", "SLURM_LOCALID": "0"}.items():
         monkeypatch.setenv(name, value)
     assert machine.open_device(TrainingSettings(device="cpu")).world_size == 1
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has mallopt")
+def test_freed_memory_is_kept() -> None:
+    code = """
+import resource, torch
+from subgrid.training.machine import keep_freed_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        torch.ones(4_000_000)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+one = faults()
+assert keep_freed_memory()
+faults()
+print(one, faults())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    assert before > 20 and after < before / 10  # pages may be huge

@@ -125,7 +125,7 @@ def test_a_run_that_somebody_still_trains_is_waited_for(
 
 
 def test_a_folder_of_something_else_is_left_alone(trainer: Trainer, planned, work: Path) -> None:
-    for place, message in ((work / "run", "found best, checkpoints, latest"), (work / "recipe.yaml", "found a file")):
+    for place, message in ((work / "run", "found best, checkpoints, data"), (work / "recipe.yaml", "found a file")):
         made = Workshop(*planned(STUDY), [Dataset.open(work / "data")], place, print)
         with pytest.raises(SettingsError, match=message):
             made.carry_out()

@@ -86,3 +86,23 @@ def test_a_report_is_asked_for_with_its_settings(subgrid, tmp_path: Path, monkey
 
 def test_a_report_on_nothing_of_ours_is_refused(refused, tmp_path: Path) -> None:
     assert "expected a run, a prediction" in refused("report", tmp_path / "out", tmp_path)
+
+
+def test_only_scores_are_written_over(subgrid, refused, work: Path, synthetic_source: Path, tmp_path: Path) -> None:
+    grid = next(synthetic_source.glob("*_grid-info.nc"))
+    for name, content in (("mine.nc", grid.read_bytes()), ("mine.json", b'{"run": 1}'), ("b.nc", b"")):
+        (tmp_path / name).write_bytes(content)
+        message = refused("score", work / "prediction", work / "data", "--out", tmp_path / name)
+        assert f"{name}: is there and holds no scores" in message
+        assert (tmp_path / name).read_bytes() == content
+    for _ in range(2):
+        command = (
+            "score",
+            work / "prediction",
+            work / "data",
+            "--out",
+            tmp_path / "s.nc",
+            "--out",
+            tmp_path / "s.json",
+        )
+        assert subgrid(*command).code == 0

@@ -96,5 +96,21 @@ def test_nan_is_refused_by_name() -> None:
 def test_blocks_of_other_lengths_do_not_merge() -> None:
     with pytest.raises(SettingsError, match="blocks of 5 and of 7 days"):
         Blocks(FRAME).merge(Blocks(FRAME, 7))
+    with pytest.raises(SettingsError, match="blocks of 5 and of 15 days"):
+        Blocks(FRAME, 15).merge(Blocks(FRAME))
     with pytest.raises(SettingsError, match="at least one day"):
         Blocks(FRAME, 0)
+
+
+def test_the_same_rows_are_known_in_any_order_and_any_pieces() -> None:
+    rows = sample(200)
+    order = np.random.default_rng(1).permutation(200)
+    mixed = Rows(*(None if values is None else values[order] for values in rows))
+    one, other, less = (Blocks(FRAME) for _ in range(3))
+    one.add(rows)
+    for start in range(0, 200, 60):
+        part = Blocks(FRAME)
+        part.add(piece(mixed, start, start + 60))
+        other.merge(part)
+    less.add(piece(rows, 0, 199))
+    assert one.same_rows(other) and not one.same_rows(less)

@@ -76,3 +76,15 @@ def test_few_rows(rows: int) -> None:
     found = GroupedSums(2, 4)
     found.add(*sample(rows, 2, 0))
     assert found.sums.rows.sum() == 4 * rows
+
+
+def test_groups_of_equal_means_have_no_variance_in_a_fold_of_their_own() -> None:
+    random = np.random.default_rng(0)
+    truth = np.full((90, 3), [1e-9 / 3, 1e-60 / 7, 301.7])
+    group = np.arange(90) // 10
+    truth[group == 4] += random.normal(size=(10, 3)) * [1e-9, 1e-60, 2.0]
+    found = GroupedSums(9, 3)
+    found.add(truth + 1e-9, truth, group)
+    inside = random.integers(0, 3, size=(50, 9)).astype(float)
+    folded = found.sums.fold(inside)
+    assert (folded.m2[inside[:, 4] == 0] == 0).all() and (folded.m2[inside[:, 4] > 0][:, [0, 2]] > 0).all()

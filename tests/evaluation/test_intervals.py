@@ -36,7 +36,9 @@ def test_an_interval_is_that_of_rows_drawn_by_hand() -> None:
         chosen = np.concatenate([np.tile(np.flatnonzero(rows.time // DAY == day), n) for day, n in enumerate(counts)])
         drawn.append(Scorecard.of(KAGGLE, rows.prediction[chosen], rows.truth[chosen]).headline()["r2_308"])
     found = intervals(blocks_of(rows), draws=300)["r2_308"]
-    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(drawn, [0.025, 0.975])), rel=1e-9)
+    assert (found.low, found.high) == pytest.approx(
+        tuple(np.quantile(drawn, [0.025, 0.975], method="inverted_cdf")), rel=1e-9
+    )
     assert found.value == pytest.approx(Scorecard.of(KAGGLE, rows.prediction, rows.truth).headline()["r2_308"])
 
 
@@ -74,3 +76,30 @@ def test_other_rows_are_refused() -> None:
     for other in (sample(10, a_day=19), sample(9)):
         with pytest.raises(SettingsError, match="of the same rows"):
             differences(blocks_of(sample(10)), blocks_of(other))
+
+
+def test_a_column_that_varies_in_one_block_alone_is_left_out_of_the_other_draws() -> None:
+    rows = sample(12, a_day=6)
+    rows.truth[rows.time // DAY != 4, 300] = 1e-9 / 3  # equal means: what the fold makes of them must be no variance
+    rows.truth[rows.time // DAY != 4, 310] = 7.7
+    random, drawn = np.random.default_rng(0), []
+    for counts in random.multinomial(12, np.full(12, 1 / 12), size=200):
+        chosen = np.concatenate([np.tile(np.flatnonzero(rows.time // DAY == day), n) for day, n in enumerate(counts)])
+        drawn.append(Scorecard.of(KAGGLE, rows.prediction[chosen], rows.truth[chosen]).headline())
+    found = intervals(blocks_of(rows), draws=200)
+    for name in ("competition", "r2_308", "r2_294"):
+        expected = np.quantile([one[name] for one in drawn], [0.025, 0.975], method="inverted_cdf")
+        assert (found[name].low, found[name].high) == pytest.approx(tuple(expected), rel=1e-9)
+
+
+def test_other_rows_in_equal_number_are_refused() -> None:
+    rows = sample(10)
+    with pytest.raises(SettingsError, match="rows that are not the same"):
+        differences(blocks_of(rows), blocks_of(rows._replace(row=rows.row + 1)))
+
+
+def test_a_score_that_most_draws_leave_undefined_has_no_interval() -> None:
+    rows = sample(10)
+    rows.truth[rows.time // DAY != 4, 361] = 3.0
+    found = intervals(blocks_of(rows))["cam_out_FLWDS"]
+    assert np.isfinite(found.value) and np.isnan([found.low, found.high]).all()

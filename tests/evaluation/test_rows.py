@@ -41,3 +41,11 @@ def test_a_part_holds_the_same_rows_of_everything() -> None:
     np.testing.assert_array_equal(part.confidence, confidence[1:3])
     np.testing.assert_array_equal(part.members, members[:, 1:3])
     assert part.rule is None and part.truth.base is not None
+
+
+def test_a_part_of_rows_is_views_with_or_without_inputs() -> None:
+    truth = np.zeros((4, 368))
+    none = np.arange(4)
+    rows = Rows(truth, truth, none, none, none, None, members=np.zeros((2, 4, 368)))
+    part = rows.part(slice(1, 3))
+    assert part.inputs is None and part.members.shape == (2, 2, 368) and np.shares_memory(part.truth, truth)

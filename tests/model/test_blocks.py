@@ -14,6 +14,7 @@ from subgrid.model.blocks import (
     LevelConvolution,
     ScaleBias,
     SelfAttention,
+    share_batches,
     swiglu,
 )
 
@@ -77,3 +78,14 @@ def test_attention_follows_torch():
             a.copy_(b)
     x = torch.randn(3, 60, 24)
     torch.testing.assert_close(mine(x), theirs(x, x, x)[0], rtol=1e-5, atol=1e-5)
+
+
+def test_running_moments_move_as_far_in_pieces_as_in_one() -> None:
+    x = torch.randn(12, 60, 4) * 3 + 5
+    one, pieces = BatchNorm(4).train(), BatchNorm(4).train()
+    share_batches(pieces, ranks=1, pieces=6)
+    one(x)
+    for _ in range(6):
+        pieces(x)  # the same six times: only the way of the running moments differs
+    torch.testing.assert_close(pieces.running_mean, one.running_mean)
+    torch.testing.assert_close(pieces.running_var, one.running_var)

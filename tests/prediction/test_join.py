@@ -1,12 +1,13 @@
 """A prediction beside its truth: rows of both belong together, and can be gone through again."""
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from subgrid.errors import InputError
+from subgrid.errors import DatasetError, InputError
 from subgrid.prediction.join import Joined
 from subgrid.records.reader import Dataset
 
@@ -55,3 +56,11 @@ def test_several_grids_are_refused_and_none_is_none(work: Path, synthetic_source
         (tmp_path / f"{name}_grid-info.nc").symlink_to(next(synthetic_source.glob("*_grid-info.nc")))
     with pytest.raises(InputError, match="expected one grid file"):
         Joined(work / "prediction", str(tmp_path))
+
+
+def test_rows_of_a_table_are_not_rows_of_a_simulation(work: Path, tmp_path: Path) -> None:
+    shutil.copytree(work / "prediction", tmp_path / "p")
+    manifest = json.loads((tmp_path / "p" / "prediction.json").read_text())
+    (tmp_path / "p" / "prediction.json").write_text(json.dumps({**manifest, "ids": "test_"}))
+    with pytest.raises(DatasetError, match="holds rows of a simulation, the prediction is of rows test_N"):
+        Joined(tmp_path / "p", str(work / "data"))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from subgrid.evaluation.rows import Frame, Rows
-from subgrid.report.gallery import Gallery, GallerySettings, scattered
+from subgrid.records.order import scattered
+from subgrid.report.gallery import Gallery, GallerySettings
 from subgrid.schema.grid import Grid
 from subgrid.schema.variable_sets import scored_columns, variable_set
 

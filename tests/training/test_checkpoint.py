@@ -102,8 +102,8 @@ def read_everything(run: Path) -> None:
 
 
 def test_another_format_is_not_guessed_at(run: Path, tmp_path: Path) -> None:
-    copy = damaged(run, tmp_path, "checkpoint.json", lambda content: content.replace(b'"format": 1', b'"format": 2'))
-    with pytest.raises(DatasetError, match="expected format 1, found 2"):
+    copy = damaged(run, tmp_path, "checkpoint.json", lambda content: content.replace(b'"format": 2', b'"format": 3'))
+    with pytest.raises(DatasetError, match="expected format 2, found 3"):
         checkpoint.load_emulator(copy)
 
 

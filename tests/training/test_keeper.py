@@ -141,3 +141,16 @@ def test_a_list_that_comes_too_late_is_told(keeper: Keeper) -> None:
     later = Keeper(keeper.out, StillLearner(), keeper.card, keep=(2, 3, 5))
     later.restore("3")
     assert later.gone(place) == ["2"]
+
+
+def test_a_checkpoint_that_was_kept_stays_when_nobody_asks_for_it_any_more(keeper: Keeper) -> None:
+    keeper.keep = (1,)
+    place = keeper.begin(None)
+    for score in (0.1, 0.2, 0.3):
+        scored(keeper, place, score)
+    assert folder.checkpoint_names(keeper.out) == ["1", "3"]
+    again = Keeper(keeper.out, keeper.learner, keeper.card)
+    place, _ = again.restore("3")
+    assert folder.checkpoint_names(keeper.out) == ["1", "3"]
+    scored(again, place, 0.4)
+    assert folder.checkpoint_names(keeper.out) == ["1", "4"]

@@ -32,7 +32,7 @@ def score(
     from subgrid.prediction import score as scoring
 
     for path in out or []:
-        scoring.refuse_other_ending(path)
+        scoring.refuse_other_file(path)
     settings = scoring.ScoreSettings(rule=not no_rule, block_days=block_days)
     with terminal.progress("score") as report:
         scored = scoring.score(prediction, truth, settings, report)

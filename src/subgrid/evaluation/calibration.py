@@ -132,8 +132,7 @@ class Calibration:
 
     def _kept(self) -> dict[str, Field]:
         kept = self._sums_kept()
-        rounding = 1e-12 * kept.weight * (kept.mean - kept.mean[0]) ** 2  # of the variance of rows about their own mean
-        r2 = np.where(kept.m2 > rounding, scores.r2(kept), np.nan)
+        r2 = scores.r2(kept)
         skill = 1.0 - _ratio(kept.squared_error / kept.weight, kept.m2[:1] / kept.weight[:1])
         chosen = np.flatnonzero(self.columns & ~np.isnan(r2[0]))
         r2, skill = (np.where(np.isnan(item), np.nan, np.maximum(item, 0.0)) for item in (r2, skill))

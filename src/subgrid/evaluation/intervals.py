@@ -20,11 +20,14 @@ FEW_BLOCKS = 20
 """Fewer blocks than this make an interval weak."""
 DRAWS = 1000
 _BOUNDS = (0.025, 0.975)
+_UNDEFINED = 0.05  # with more draws than this in which a score is not defined there is no interval
 _AT_ONCE = 100  # draws folded together: bounds the memory
 
 
 class Interval(NamedTuple):
     """A score with its 95 per cent interval; ``low`` and ``high`` are NaN with fewer than two blocks.
+
+    They are NaN, too, where the score is not defined in more than one draw of twenty.
 
     Attributes:
         value: from all rows.
@@ -66,14 +69,11 @@ def differences(one: Blocks, other: Blocks, draws: int = DRAWS, seed: int = 0) -
     Raises:
         SettingsError: predictions of other rows, or blocks of another length.
     """
-    same = one.days == other.days and one.frame.variables == other.frame.variables
-    if not same or not np.array_equal(np.sort(one.numbers), np.sort(other.numbers)):
-        raise SettingsError("two predictions can be compared where they are of the same rows, targets and blocks")
-    rows = [blocks.sorted()[1].rows for blocks in (one, other)]
-    if not np.array_equal(rows[0], rows[1]):
+    if one.frame.variables != other.frame.variables or not one.same_rows(other):
+        counts = [int(blocks.card().rows) for blocks in (one, other)]
         raise SettingsError(
-            f"two predictions can be compared where they are of the same rows; found {rows[0].max(axis=1).sum():.0f} "
-            f"and {rows[1].max(axis=1).sum():.0f} rows"
+            "two predictions can be compared where they are of the same rows, targets and blocks; found "
+            f"{counts[0]:,} and {counts[1]:,} rows that are not the same"
         )
     before, after = (_statistics(blocks, np.ones(blocks.numbers.size)) for blocks in (one, other))
     drawn = _drawn([one, other], draws, seed)
@@ -107,8 +107,8 @@ def _drawn(several: list[Blocks], draws: int, seed: int) -> list[dict[str, np.nd
 
 
 def _interval(value: float, drawn: np.ndarray | None) -> Interval:
-    drawn = np.empty(0) if drawn is None else drawn[np.isfinite(drawn)]
-    if not drawn.size:
+    defined = np.empty(0) if drawn is None else drawn[~np.isnan(drawn)]
+    if drawn is None or defined.size < (1 - _UNDEFINED) * drawn.size:
         return Interval(value, np.nan, np.nan, np.nan)
-    low, high = np.quantile(drawn, _BOUNDS)
-    return Interval(value, float(low), float(high), float((drawn > 0).mean()))
+    low, high = np.quantile(defined, _BOUNDS, method="inverted_cdf")  # a draw's own value: there may be infinite ones
+    return Interval(value, float(low), float(high), float((defined > 0).mean()))

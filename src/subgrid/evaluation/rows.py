@@ -62,7 +62,7 @@ class Rows(NamedTuple):
         arrays = {name: item[chosen] for name, item in self._asdict().items() if item is not None}
         if self.members is not None:
             arrays["members"] = self.members[:, chosen]
-        return Rows(**arrays)
+        return self._replace(**arrays)
 
     def input(self, variables: VariableSet, name: str) -> np.ndarray:
         """An input variable, (row, 60) for a profile, (row,) for a scalar; KeyError where the set lacks it."""

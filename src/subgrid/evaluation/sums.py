@@ -17,6 +17,7 @@ import numpy as np
 from subgrid.errors import DatasetError, InputError
 from subgrid.evaluation.terms import Samples, error, paired
 
+_ROUNDING = 1e-12
 _BLOCK = 12_000  # values worked on at once: they stay in a core's cache, and in memory that malloc uses again
 
 
@@ -140,12 +141,15 @@ class Sums:
         centre = _ratio((self.weight * deviation).sum(axis=0), self.weight.sum(axis=0))
         deviation = np.where(self.weight > 0, deviation - centre, 0.0)
         shift = _ratio(weights @ (self.weight * deviation), weight)
-        between = weights @ (self.weight * deviation**2) - weight * shift**2
+        square = weights @ (self.weight * deviation**2)
+        between = square - weight * shift**2
+        # Of equal means this is rounding, not variance: a fold of such groups has none.
+        between = np.where(between > _ROUNDING * square, between, 0.0)
         return Sums(
             (weights > 0) @ self.rows,
             weight,
             anchor + centre + shift,
-            weights @ self.m2 + np.maximum(between, 0.0),
+            weights @ self.m2 + between,
             *(weights @ getattr(self, name) for name in ("squared_error", "absolute_error", "error")),
         )
 

@@ -102,11 +102,13 @@ class BatchNorm(nn.Module):
 
     Attributes:
         ranks: processes that share a batch (``share_batches``).
+        momentum: how far the running moments move towards those of a batch, or of a piece of one.
     """
 
     running_mean: Tensor
     running_var: Tensor
     ranks = 1
+    momentum = _BATCH_NORM_MOMENTUM
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -125,18 +127,22 @@ class BatchNorm(nn.Module):
         if self.training:
             mean, variance = self.moments(x)
             with torch.no_grad():
-                self.running_mean.lerp_(mean, _BATCH_NORM_MOMENTUM)
-                self.running_var.lerp_(variance, _BATCH_NORM_MOMENTUM)
+                self.running_mean.lerp_(mean, self.momentum)
+                self.running_var.lerp_(variance, self.momentum)
         else:
             mean, variance = self.running_mean, self.running_var
         return (x - mean) * (self.weight * torch.rsqrt(variance + _BATCH_NORM_EPSILON)) + self.bias
 
 
-def share_batches(network: nn.Module, ranks: int) -> None:
-    """From now on, each batch that the network learns from is the share of one of so many processes."""
+def share_batches(network: nn.Module, ranks: int, pieces: int = 1) -> None:
+    """From now on, each batch that the network learns from is a piece of the share of one of so many processes.
+
+    Running moments move as far over all pieces of a batch as they would over the whole: (1 - m)**pieces = 1 - 0.05.
+    """
+    momentum = _BATCH_NORM_MOMENTUM if pieces == 1 else 1.0 - (1.0 - _BATCH_NORM_MOMENTUM) ** (1.0 / pieces)
     for module in network.modules():
         if isinstance(module, BatchNorm):
-            module.ranks = ranks
+            module.ranks, module.momentum = ranks, momentum
 
 
 class ChannelGate(nn.Module):

@@ -29,7 +29,7 @@ class Joined:
         members: whether the rows of an ensemble carry the predictions of its members, where these can be had.
 
     Raises:
-        DatasetError: the truth is of another variable set.
+        DatasetError: the truth is of another variable set, or counts its rows in another way.
     """
 
     def __init__(
@@ -41,9 +41,20 @@ class Joined:
             self._members, self.no_members = open_members(self.stored.manifest, prediction)
         self.truth = truth
         self._columns = open_columns(truth, self.stored.variables, split)
+        self._refuse_other_ids()
         self._rule = rule
         self.frame = Frame(self.stored.variables, self._columns.grid())
         self.without_truth = 0
+
+    def _refuse_other_ids(self) -> None:
+        """A Kaggle row's number counts the rows of its table, a simulation's row's follows from time and column."""
+        predicted, here = self.stored.manifest.ids, self._columns.ids
+        if predicted != here:
+            kinds = {"": "rows of a simulation"}
+            raise DatasetError(
+                f"{self.truth}: holds {kinds.get(here, f'rows {here}N')}, the prediction is of "
+                f"{kinds.get(predicted, f'rows {predicted}N')}; equal numbers do not mean the same rows there"
+            )
 
     @property
     def rows(self) -> int:

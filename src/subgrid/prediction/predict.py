@@ -104,6 +104,7 @@ def _predicted(emulator: Emulator, chunk: InputChunk, variables: VariableSet, ru
         arrays["rule"] = vanished_cloud_water(state)
     if found.confidence is not None:
         arrays["confidence"] = found.confidence.cpu().numpy()
+        _refuse_not_finite(arrays["confidence"], chunk, variables)
     return arrays
 
 

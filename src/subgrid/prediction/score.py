@@ -1,5 +1,6 @@
 """Scoring a prediction: one pass over its rows beside the truth."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,17 +115,30 @@ def compare(one: Scored, other: Scored) -> dict[str, Any]:
     }
 
 
-def refuse_other_ending(path: Path) -> None:
-    """Raise SettingsError for a file of scores that ``save`` cannot write."""
+def refuse_other_file(path: Path) -> None:
+    """Raise SettingsError for a name that ``save`` cannot write, and for a file that holds no scores."""
     if path.suffix not in _ENDINGS:
-        raise SettingsError(
-            f"--out {path}: expected a name that ends in {' or '.join(_ENDINGS)}, found {path.suffix!r}"
-        )
+        raise SettingsError(f"--out {path}: expected a name that ends in {' or '.join(_ENDINGS)}")
+    if path.exists() and not _holds_scores(path):
+        raise SettingsError(f"--out {path}: is there and holds no scores; choose another name")
+
+
+def _holds_scores(path: Path) -> bool:
+    try:
+        if path.suffix == ".json":
+            found = json.loads(path.read_text(encoding="utf-8"))
+            return isinstance(found, dict) and {"by_variable", "intervals"} <= found.keys()
+        import netCDF4
+
+        with netCDF4.Dataset(path) as file:
+            return {"r2", "rmse", "scored"} <= file.variables.keys()
+    except (OSError, ValueError):
+        return False
 
 
 def save(path: Path, scored: Scored, content: dict[str, Any]) -> None:
     """Write all scores as NetCDF (``.nc``, see ``evaluation.dataset``) or JSON (``.json``, ``content`` on top)."""
-    refuse_other_ending(path)
+    refuse_other_file(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".json":
         write_json(path, {**content, "fields": fields_json(scored.evaluation)})

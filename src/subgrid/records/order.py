@@ -34,6 +34,11 @@ def hash_of(*numbers: int) -> int:
     return int(state[0])
 
 
+def scattered(numbers: np.ndarray) -> np.ndarray:
+    """A word for each number that looks drawn at random and is always the same, uint64; no two share one."""
+    return _mix(np.asarray(numbers).astype(np.uint64) + np.uint64(_GAMMA))
+
+
 def permutation(count: int, *key: int) -> np.ndarray:
     """A permutation of 0 ... count-1 that follows from ``key``; int64 (count,)."""
     counter = np.arange(count, dtype=np.uint64) * np.uint64(_GAMMA)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from subgrid.evaluation.rows import Frame, Rows
+from subgrid.records.order import scattered
 from subgrid.schema.variable_sets import scored_columns
 
 _LAND = "cam_in_LANDFRAC"
@@ -120,15 +121,3 @@ class Gallery:
         if not self._seen.any():
             return None
         return np.divide(self._land, self._seen, out=np.full_like(self._land, np.nan), where=self._seen > 0)
-
-
-def scattered(row: np.ndarray) -> np.ndarray:
-    """A number for each row number that looks drawn at random and is always the same, uint64 (row,).
-
-    The finaliser of splitmix64 (Steele, Lea and Flood 2014, doi:10.1145/2714064.2660195): it maps one to one, so no two
-    rows share a number.
-    """
-    mixed = np.asarray(row).astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return mixed ^ (mixed >> np.uint64(31))

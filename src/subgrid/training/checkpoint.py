@@ -33,7 +33,7 @@ from subgrid.statistics.table import Table
 from subgrid.training import folder
 from subgrid.training.settings import TrainingSettings
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout of a checkpoint."""
 
 

@@ -94,6 +94,8 @@ class Keeper:
         card, state = checkpoint.read_card(path), checkpoint.read_state(path)
         self.learner.restore(checkpoint.read_weights(path), checkpoint.read_training_tensors(path), str(path))
         place = Place(**{item.name: state[item.name] for item in fields(Place)})
+        # What an earlier segment has kept stays, whether or not this one asks for it.
+        self.keep = sorted({*self.keep, *map(int, card["kept"])})
         self.processes.first(lambda: _undo(self.out, (name, place.best, *self._kept(place)), place.closed))
         self.card["init"] = card["init"]
         before, now = card["conditions"], self.card["conditions"]
@@ -125,6 +127,7 @@ class Keeper:
                 "sub_epoch": place.closed,
                 "scores": scores,
                 "validation": sets,
+                "kept": self._kept(place),
                 **self.card,
             },
             tensors=self.learner.training_tensors(),

@@ -52,7 +52,7 @@ class Learner:
         self._training, self._fabric, self._seed = training, fabric, seed
         self._processes = Processes.of(fabric)
         network = self.emulator.network
-        share_batches(network, self._processes.ranks)
+        share_batches(network, self._processes.ranks, training.accumulate)
         if training.compile and not compile_blocks(network):
             network.compile(dynamic=False)
         self._optimizer = torch.optim.AdamW(

@@ -12,7 +12,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -102,12 +104,26 @@ class HubServer:
         return [one for one in self.asked if one.at == at and re.search(path, unquote(one.path))]
 
 
+@cache
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+@cache
 def git_sha1(content: bytes) -> str:
     return hashlib.sha1(b"blob " + str(len(content)).encode() + b"\0" + content).hexdigest()
+
+
+def twelve_steps(source: Path) -> dict[str, bytes]:
+    """Files of a repository: the contents of a folder of raw steps under the first names of the calendar, with gaps."""
+    grid = next(source.glob("*_grid-info.nc"))
+    files = {"README.md": b"# ClimSim\n", "ClimSim_low-res_grid-info.nc": grid.read_bytes()}
+    for number, mlo in enumerate(sorted(source.rglob("*.mlo.*.nc"))[:12], 1):
+        for kind, path, absent in (("mli", str(mlo).replace(".mlo.", ".mli."), (5, 7)), ("mlo", str(mlo), (3, 7))):
+            if number not in absent:
+                name = f"train/0001-02/E3SM-MMF.{kind}.0001-02-01-{(number - 1) * 1200:05d}.nc"
+                files[name] = Path(path).read_bytes()
+    return files
 
 
 class Handler(BaseHTTPRequestHandler):

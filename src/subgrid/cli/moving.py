@@ -63,7 +63,8 @@ def download(
     found, gaps, request = survey(files, out), made.gaps(), Request.of(hub, made.commit)
     told = _told(made, part, files, found) | {"gaps": gaps}
     if dry_run:
-        told["rate"] = measure(request, found.missing, workers)
+        rate = measure(request, found.missing, workers)
+        told |= {"rate": rate, "hours": found.needed / rate / 3600 if rate else None}
     _show(told, workers)
     if not (dry_run or force):
         _refuse_small_disk(found, out)
@@ -132,13 +133,12 @@ def _show(told: dict[str, Any], workers: int) -> None:
         terminal.say(f"gaps: {len(gaps):,} of {told['calendar_steps']:,} steps in the calendar lack a file on the hub:")
         _some([f"{label} {kinds}" for label, kinds in gaps.items()])
     terminal.say(f"to fetch: {size(told['bytes_to_fetch'])} of {size(told['bytes_free'])} free")
-    if "rate" in told and told["rate"]:
-        hours = told["bytes_to_fetch"] / told["rate"] / 3600
-        terminal.say(f"{hours:.2g} hours at {size(told['rate'])}/s, measured just now with {workers} at once")
-    elif "rate" in told:
-        terminal.say(
-            "nothing left to measure a rate with" if not told["bytes_to_fetch"] else "the rate cannot be measured"
-        )
+    if told.get("rate"):
+        hours = told["hours"]
+        time = f"{hours:.1f} hours" if hours > 1 else f"{terminal.duration(hours * 3600)} minutes"
+        terminal.say(f"{time} at {size(told['rate'])}/s, measured just now with {workers} at once")
+    elif "rate" in told and told["bytes_to_fetch"]:
+        terminal.say("how long it takes is not known: nothing came while the rate was measured")
 
 
 def _some(lines: list[str]) -> None:

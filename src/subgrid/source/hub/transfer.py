@@ -180,13 +180,14 @@ class Transfer:
 
     def _complete(self, pace: Pace) -> bool:
         """Bring the partial file to its full length; whether its digest is the listed one."""
-        failed = 0
-        while (before := self._partial.tell()) < self.file.size:
+        failed, furthest = 0, self._partial.tell()
+        while self._partial.tell() < self.file.size:
             pace.before()
-            problem = self._attempt(before, pace)
+            problem = self._attempt(self._partial.tell(), pace)
             if problem is None:
                 continue
-            failed = 1 if self._partial.tell() > before else failed + 1
+            failed = 1 if self._partial.tell() > furthest else failed + 1
+            furthest = max(furthest, self._partial.tell())
             if failed >= pace.patience.attempts:
                 raise FailedError(f"{problem.text}, {failed} times in a row")
             pace.after(failed, problem.asked)

@@ -146,6 +146,9 @@ class Handler(BaseHTTPRequestHandler):
         fault = self.hub.fault(self.at, self.path)
         if fault.status is not None:
             self.answer(fault.status, b"", fault.headers)
+        elif fault.pause and self.path.startswith("/api/"):
+            time.sleep(fault.pause)
+            self.close_connection = True
         elif self.at == "store":
             self.bytes_of(unquote(urlsplit(self.path).path[1:]), fault)
         elif self.hub.token and headers.get("authorization") != f"Bearer {self.hub.token}":

@@ -2,7 +2,10 @@
 
 import fcntl
 import hashlib
+import os
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -255,14 +258,37 @@ def test_a_file_that_git_keeps_is_checked_by_git_s_digest(fetch: Fetch, hub: Any
         fetch(file)
 
 
-def test_two_processes_do_not_write_the_same_file(fetch: Fetch, hub: Any, tmp_path: Path) -> None:
+def test_a_file_that_another_process_fetches_is_waited_for(
+    fetch: Fetch, hub: Any, content: bytes, tmp_path: Path
+) -> None:
     with (tmp_path / "file.partial").open("ab") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(FailedError, match="another process is fetching it"):
-            fetch()
-    assert hub.asked == []
-    fetch()
-    assert (tmp_path / "file").exists()
+        waiting = threading.Thread(target=fetch)
+        waiting.start()
+        waiting.join(0.5)
+        assert waiting.is_alive() and hub.asked == []
+        other.write(content)
+        other.flush()
+        os.replace(tmp_path / "file.partial", tmp_path / "file")
+    waiting.join(10)
+    assert not waiting.is_alive() and hub.asked == []
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_bytes() == content
+
+
+def test_what_another_process_left_when_it_was_killed_is_taken_over(
+    fetch: Fetch, hub: Any, content: bytes, tmp_path: Path
+) -> None:
+    with (tmp_path / "file.partial").open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        waiting = threading.Thread(target=fetch)
+        waiting.start()
+        other.write(content[:30_000])
+        other.flush()
+        time.sleep(0.3)
+    waiting.join(10)
+    assert (tmp_path / "file").read_bytes() == content
+    assert ranges(hub) == ["bytes=30000-"]
 
 
 def test_a_disk_that_refuses_ends_everything(fetch: Fetch, tmp_path: Path) -> None:

@@ -82,12 +82,12 @@ class Pace:
         if asked is not None:
             with self._lock:
                 self._until = max(self._until, time.monotonic() + asked)
-        self._sleep(seconds)
+        self.rest(seconds)
 
     def before(self) -> None:
         """To be called before a request: waits while all are held."""
         while (left := self._until - time.monotonic()) > 0:
-            self._sleep(left)
+            self.rest(left)
         self.check()
 
     def check(self) -> None:
@@ -95,6 +95,7 @@ class Pace:
         if self.stop.is_set():
             raise StoppedError
 
-    def _sleep(self, seconds: float) -> None:
+    def rest(self, seconds: float) -> None:
+        """Wait; raise StoppedError once the download is being stopped."""
         if self.stop.wait(seconds):
             raise StoppedError

@@ -4,7 +4,8 @@ Asked through ``huggingface_hub``: it knows the protocol, the pages of a listing
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from subgrid.source.hub.pace import RETRIED, Pace, Patience, asked_wait
 LOW_RESOLUTION = "LEAP/ClimSim_low-res"
 """The repository of the low-resolution run; the others are LEAP/ClimSim_low-res_aqua-planet and _high-res."""
 
+_CONTACTS = 4  # requests to a hub that does not answer until its name or the network is doubted
 Answer = TypeVar("Answer")
 
 
@@ -90,7 +92,9 @@ class Repository:
             InputError: there is no such repository, or not for this user.
             SubgridError: the hub does not answer.
         """
-        info = self._ask(lambda api: api.dataset_info(self.name, expand=["sha"]), self.patience.attempts)
+        info = self._ask(
+            lambda api: api.dataset_info(self.name, expand=["sha"]), min(_CONTACTS, self.patience.attempts)
+        )
         if not info.sha:
             raise InputError(f"{self.name}: {self.host} names no commit of it; is the repository empty?")
         return str(info.sha)
@@ -128,7 +132,8 @@ class Repository:
         attempt, pace = 1, Pace(self.patience)
         while True:
             try:
-                return call(api)
+                with _time_limit(self.patience.silence):
+                    return call(api)
             except OfflineModeIsEnabled as error:
                 raise SubgridError(f"{self.name}: HF_HUB_OFFLINE forbids to ask {self.host}; unset it") from error
             except HfHubHTTPError as error:
@@ -156,6 +161,25 @@ class Repository:
         if isinstance(error, RepositoryNotFoundError) or status in (401, 403, 404):
             return no_access(self.name, self.host, status)
         return SubgridError(f"{self.name}: {self.host} answers with status {status}; try again later")
+
+
+@contextmanager
+def _time_limit(silence: float) -> Iterator[None]:
+    """Give requests of the library ours: it lists without one, and would wait for a silent hub for ever."""
+    import httpx2
+    from huggingface_hub import get_session
+
+    client = get_session()
+    hooks = client.event_hooks
+
+    def limit(request: httpx2.Request) -> None:
+        request.extensions = {**request.extensions, "timeout": httpx2.Timeout(silence).as_dict()}
+
+    client.event_hooks = {**hooks, "request": [*hooks["request"], limit]}
+    try:
+        yield
+    finally:
+        client.event_hooks = hooks
 
 
 def no_access(name: str, host: str, status: int) -> InputError:

@@ -19,6 +19,7 @@ from subgrid.source.hub.repository import RemoteFile, Repository, no_access
 
 PARTIAL = ".partial"
 _BLOCK = 1 << 20
+_LOCK_WAIT = 0.2  # s between two looks whether another process is done with a file
 _WRONG = 2  # transfers of wrong content until a file is given up: a cache on the way may hold a bad copy
 
 
@@ -143,9 +144,10 @@ class Transfer:
     count: Callable[[int, int], None]
     _partial: Any = None
     _digest: Digest = field(init=False)
+    _waited: bool = False
 
     def run(self) -> None:
-        """Fetch the file.
+        """Fetch the file, or wait while another process does.
 
         Raises:
             AbsentError, FailedError: see there.
@@ -155,18 +157,28 @@ class Transfer:
         pace = self.request.pace
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(f"{self.path}{PARTIAL}", "a+b", buffering=0) as self._partial:
-                self._lock()
-                try:
-                    self._fetch(pace)
-                finally:
-                    if not os.fstat(self._partial.fileno()).st_size:
-                        Path(f"{self.path}{PARTIAL}").unlink(missing_ok=True)
+            while not self._fetched(pace):
+                pace.rest(_LOCK_WAIT)
         except OSError as error:
             raise SubgridError(
                 f"{self.path}: cannot be written ({error.strerror or error}); nothing is lost: mend that and run the "
                 "same command again"
             ) from error
+
+    def _fetched(self, pace: Pace) -> bool:
+        """Fetch the file, unless another process is at it (False) or has done it in the meantime."""
+        with open(f"{self.path}{PARTIAL}", "a+b", buffering=0) as self._partial:
+            if not self._lock():
+                return False
+            try:
+                if self._waited and self.path.is_file() and is_whole(self.path, self.file, pace):
+                    self.count(self.file.size, 0)
+                else:
+                    self._fetch(pace)
+            finally:
+                if not os.fstat(self._partial.fileno()).st_size:
+                    Path(f"{self.path}{PARTIAL}").unlink(missing_ok=True)
+        return True
 
     def _fetch(self, pace: Pace) -> None:
         self._recall(pace)
@@ -242,12 +254,13 @@ class Transfer:
         self._partial.seek(0)
         self._digest = hasher(self.file)
 
-    def _lock(self) -> None:
-        """Keep the partial file to this process, where the file system can; two writers would spoil each other's."""
+    def _lock(self) -> bool:
+        """Keep the partial file to this process, where the file system can; False while another has it."""
         try:
             fcntl.flock(self._partial, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise FailedError("another process is fetching it") from error
+        except BlockingIOError:
+            self._waited = True
+            return False
         except OSError as error:
             if error.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK):
                 raise
@@ -255,8 +268,8 @@ class Transfer:
             same = os.path.samestat(os.fstat(self._partial.fileno()), os.stat(f"{self.path}{PARTIAL}"))
         except FileNotFoundError:
             same = False
-        if not same:  # between our open and our lock another process finished the file and renamed it
-            raise FailedError("another process has just fetched it")
+        self._waited |= not same  # between our open and our lock another process finished the file and renamed it
+        return same
 
     def _settle(self) -> None:
         os.fsync(self._partial)

@@ -175,7 +175,7 @@ def test_a_file_that_is_listed_but_absent_is_a_gap(subgrid, hub: Any, tmp_path: 
     lost = "train/0001-02/E3SM-MMF.mlo.0001-02-01-00000.nc"
     hub.lost.add(lost)
     answer = subgrid("download", tmp_path, *DAY)
-    assert answer.code == 0 and "1 files are listed on the hub, but absent" in answer.err
+    assert answer.code == 0 and "files that the hub lists but does not have (404): 1" in answer.err
     assert f"{lost} is listed, but absent" in (tmp_path / "download-gaps.txt").read_text()
 
 

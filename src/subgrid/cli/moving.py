@@ -182,11 +182,11 @@ def _write_gaps(out: Path, gaps: dict[str, str], absent: Sequence[str] = ()) -> 
 def _finish(outcome: "Outcome") -> None:
     """What went wrong, in words."""
     if outcome.absent:
-        terminal.say(f"{len(outcome.absent):,} files are listed on the hub, but absent (404): gaps")
-        _some(outcome.absent)
+        terminal.say(f"gaps too: files that the hub lists but does not have (404): {len(outcome.absent):,}")
+        _some(sorted(outcome.absent))
     if outcome.failed:
-        terminal.say(f"error: {len(outcome.failed):,} files failed:")
-        _some([f"{name}: {why}" for name, why in outcome.failed.items()])
+        terminal.say(f"error: files that failed: {len(outcome.failed):,}")
+        _some([f"{name}: {why}" for name, why in sorted(outcome.failed.items())])
         if outcome.untried:
             terminal.say(f"too many failed one after another: {outcome.untried:,} more were not tried")
         terminal.say("the same command tries them again")

@@ -8,7 +8,7 @@ import cftime
 import pytest
 
 from subgrid.errors import DatasetError, InputError, SettingsError
-from subgrid.source.hub.plan import FIRST, LAST, DownloadPlan, Wish, calendar, file_name, make_plan, months
+from subgrid.source.hub.plan import FIRST, LAST, DownloadPlan, Wish, calendar, file_names, make_plan, months
 from subgrid.source.hub.repository import RemoteFile, Repository
 from subgrid.source.steps import Choice, label_of
 
@@ -37,7 +37,7 @@ def test_the_names_of_a_month_are_cftime_s() -> None:
         f"{date.hour * 3600 + date.minute * 60 + date.second:05d}.nc"
         for date in dates
     ]
-    assert [file_name("mli", time) for time in calendar("0004-02", "0004-02")] == names
+    assert [file_names(label_of(time))["mli"] for time in calendar("0004-02", "0004-02")] == names
 
 
 def test_the_training_part_has_the_published_number_of_steps() -> None:
@@ -128,12 +128,13 @@ def test_a_plan_of_another_repository_is_refused(hub: Any) -> None:
         plan_of(hub, Wish(), plan)
 
 
+MLI = "train/0001-02/E3SM-MMF.mli.0001-02-01-00000.nc"
 GOOD = DownloadPlan(
     "LEAP/ClimSim_low-res",
     COMMIT,
     Choice("0001-02", "0001-02"),
     ("0001-02",),
-    {file_name("mli", 31 * 86400): RemoteFile(file_name("mli", 31 * 86400), 5, "sha256:" + "0" * 64)},
+    {MLI: RemoteFile(MLI, 5, "sha256:" + "0" * 64)},
     (),
 ).to_json()
 

@@ -1,6 +1,7 @@
 """Many files from the hub at once: what is there already, what it will take, who fetches which, what went wrong."""
 
 import contextlib
+import os
 import queue
 import shutil
 import time
@@ -66,14 +67,26 @@ def survey(files: Iterable[RemoteFile], out: Path) -> Survey:
     there: list[RemoteFile] = []
     missing: list[RemoteFile] = []
     begun = 0
+    sizes: dict[str, dict[str, int]] = {}  # by folder and name: one look into a folder, not one for each file
     for file in files:
-        if _size(out / file.name) == file.size:
+        folder, _, name = file.name.rpartition("/")
+        if folder not in sizes:
+            sizes[folder] = _sizes(out / folder)
+        if sizes[folder].get(name) == file.size:
             there.append(file)
         else:
             missing.append(file)
-            begun += min(_size(out / f"{file.name}{PARTIAL}") or 0, file.size)
+            begun += min(sizes[folder].get(f"{name}{PARTIAL}", 0), file.size)
     existing = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.is_dir())
     return Survey(there, missing, begun, shutil.disk_usage(existing).free)
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
+    except FileNotFoundError:
+        return {}
 
 
 def _size(path: Path) -> int | None:

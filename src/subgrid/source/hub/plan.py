@@ -13,11 +13,13 @@ from subgrid.errors import DatasetError, InputError, SettingsError
 from subgrid.schema.variables import TIME_STEP
 from subgrid.source.hub.repository import RemoteFile, Repository
 from subgrid.source.locations import GRID_ENDING
-from subgrid.source.steps import Choice, end_of, label_of, pair, time_of
+from subgrid.source.steps import DAY, Choice, end_of, label_of, pair, time_of
 
 FORMAT = "subgrid-download/1"
 FIRST, LAST = "0001-02", "0009-01"
 """The months of the repositories' training part, both included: 8 years, 210,240 steps."""
+
+KINDS = ("mli", "mlo")
 
 _STEP_FILE = re.compile(r"train/(\d{4}-\d{2})/E3SM-MMF\.(?:mli|mlo)\.\1-\d{2}-\d{5}\.nc")
 _GRID_FILE = re.compile(rf"[^/]*{re.escape(GRID_ENDING)}")
@@ -25,10 +27,9 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|git:[0-9a-f]{40}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-def file_name(kind: str, time: int) -> str:
-    """The path in a repository of a step's file: ``kind`` is mli or mlo, ``time`` s since 0001-01-01 00:00."""
-    label = label_of(time)
-    return f"train/{label[:7]}/E3SM-MMF.{kind}.{label}.nc"
+def file_names(label: str) -> dict[str, str]:
+    """The paths in a repository of a step's two files, by kind: mli, mlo."""
+    return {kind: f"train/{label[:7]}/E3SM-MMF.{kind}.{label}.nc" for kind in KINDS}
 
 
 def calendar(start: str, end: str) -> range:
@@ -41,7 +42,8 @@ def calendar(start: str, end: str) -> range:
 
 def months(start: str, end: str) -> list[str]:
     """The months ``YYYY-MM`` that a period touches, in order."""
-    return list(dict.fromkeys(label_of(time)[:7] for time in calendar(start, end)))
+    times = calendar(start, end)
+    return list(dict.fromkeys(label_of(time)[:7] for time in range(times[0] // DAY * DAY, times[-1] + 1, DAY)))
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ class DownloadPlan:
     def gaps(self) -> dict[str, str]:
         """Steps of the period, by label, of which files are absent: ``mli``, ``mlo`` or ``mli and mlo``."""
         absent = {
-            label_of(time): " and ".join(kind for kind in ("mli", "mlo") if file_name(kind, time) not in self.files)
-            for time in self._times()
+            label: " and ".join(kind for kind, name in file_names(label).items() if name not in self.files)
+            for label in map(label_of, self._times())
         }
         return {label: kinds for label, kinds in absent.items() if kinds}
 
@@ -82,9 +84,7 @@ class DownloadPlan:
         Counted are the steps of which both files are listed, after start, end and stride: as a build counts. Raises
         InputError where the hub has none.
         """
-        names = [
-            name for time in self._times() for kind in ("mli", "mlo") if (name := file_name(kind, time)) in self.files
-        ]
+        names = [name for time in self._times() for name in file_names(label_of(time)).values() if name in self.files]
         if not any(".mli." in name for name in names):
             raise InputError(
                 f"{self.repository}: no step from {self.choice.start} to {self.choice.end}; the training part of the "
@@ -178,7 +178,7 @@ def make_plan(
         known = DownloadPlan(repository.name, commit, choice, (), {}, grids)
     files, new = dict(known.files), [month for month in wanted if month not in known.months]
     for done, month in enumerate(new, 1):
-        names = {file_name(kind, time) for time in calendar(month, month) for kind in ("mli", "mlo")}
+        names = {name for time in calendar(month, month) for name in file_names(label_of(time)).values()}
         listed = repository.files(f"train/{month}", known.commit)
         files |= {file.name: file for file in listed if file.name in names}
         report(done, len(new))

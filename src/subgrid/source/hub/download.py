@@ -82,11 +82,13 @@ def survey(files: Iterable[RemoteFile], out: Path) -> Survey:
 
 
 def _sizes(folder: Path) -> dict[str, int]:
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name: entry.stat().st_size for entry in entries if entry.is_file()}
-    except FileNotFoundError:
-        return {}
+    """Sizes of the files in a folder, by name; none where there is no folder. Other processes may work in it."""
+    found: dict[str, int] = {}
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):  # renamed since it was seen
+                found[entry.name] = entry.stat().st_size
+    return found
 
 
 def _size(path: Path) -> int | None:

@@ -66,15 +66,17 @@ def test_files_come_side_by_side(hub: Any, tmp_path: Path) -> None:
 def test_a_bad_day_ends_with_the_same_bytes(hub: Any, tmp_path: Path) -> None:
     hub.faults += [
         fault("mli.*-0[0-9]{4}.nc", cut=20_000, times=6),
-        fault("mlo", wrong=True, times=2),
+        fault("mlo.0001-02-01-00000", wrong=True),
+        fault("mlo.0001-02-01-01200", wrong=True),
         fault("mlo", status=500, times=2),
         fault("resolve", status=429, headers={"Retry-After": "0"}, times=3, at="hub"),
         fault("resolve", status=503, times=2, at="hub"),
     ]
-    outcome = run(hub, tmp_path)
+    patient = Repository("LEAP/ClimSim_low-res", patience=Patience(attempts=9, first=0.01, longest=0.05))
+    outcome = Download(Request.of(patient, hub.commit), tmp_path, wanted(hub), workers=4).run()
     assert (outcome.fetched, outcome.failed) == (20, {})
     assert same(hub, tmp_path)
-    assert [fault.times for fault in hub.faults] == [0] * 5
+    assert [fault.times for fault in hub.faults] == [0] * 6
 
 
 def test_what_failed_is_named_and_comes_with_the_next_command(hub: Any, tmp_path: Path) -> None:

@@ -6,8 +6,12 @@ import os
 os.environ["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "2")
 
 import csv
+import importlib.util
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,6 +57,27 @@ training: {rows: 96, sub_epochs: 2, batch: 8, window: 2, learning_rate: 0.01, pr
            device: cpu, validation_rows: 24}
 prediction: {batch: 50}
 """
+
+
+@pytest.fixture
+def hub(
+    synthetic_source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """A Hugging Face hub on loopback that HF_ENDPOINT names, see tests/hub_server.py; nobody is logged in.
+
+    Its repository has the first 12 steps of the calendar, made-up ones, with three gaps: the third step has no mlo, the
+    fifth no mli, the seventh neither.
+    """
+    place = Path(__file__).with_name("hub_server.py")
+    spec = importlib.util.spec_from_file_location("hub_server", place)
+    module = sys.modules["hub_server"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with module.serve(module.HubServer(module.twelve_steps(synthetic_source))) as server:
+        for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("HF_HOME", str(tmp_path_factory.mktemp("home")))
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        yield server
 
 
 @pytest.fixture(scope="session")

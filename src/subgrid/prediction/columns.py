@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from subgrid.errors import DatasetError, InputError
-from subgrid.records.build import GRID_ENDING, read_grid
+from subgrid.records.build import read_grid
 from subgrid.records.manifest import MANIFEST
 from subgrid.records.reader import Dataset
 from subgrid.schema.grid import Grid
@@ -22,7 +22,7 @@ from subgrid.schema.variable_sets import VariableSet
 from subgrid.schema.variables import TIME_STEP
 from subgrid.source.columns import StepReader
 from subgrid.source.kaggle import KaggleTable
-from subgrid.source.locations import Location
+from subgrid.source.locations import GRID_ENDING, Location
 from subgrid.source.steps import Step, list_steps
 from subgrid.source.tables import Progress, Survey, is_table
 

@@ -21,13 +21,12 @@ from subgrid.records.shard import IN_MEMORY
 from subgrid.records.splits import SPLITS, parse_split
 from subgrid.records.workers import Meter, run
 from subgrid.schema.grid import Grid
-from subgrid.source.locations import Location
+from subgrid.source.locations import GRID_ENDING, Location
 from subgrid.source.steps import Choice, Step, list_steps
 from subgrid.source.synthetic.files import SETTINGS_FILE
 from subgrid.statistics.table import Table, write_tables
 
 STATISTICS_FILE = "statistics.nc"
-GRID_ENDING = "_grid-info.nc"
 EVERY_STEP = Choice()
 _REAL, _SYNTHETIC = "CC-BY-4.0 (ClimSim, LEAP)", "Apache-2.0 (made-up data, no simulation of the real world)"
 

@@ -9,6 +9,9 @@ import numpy as np
 
 from subgrid.errors import InputError, MissingExtraError
 
+GRID_ENDING = "_grid-info.nc"
+"""How the name of the grid file ends that lies beside raw steps."""
+
 _EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "s3a": "s3", "hf": "hub"}
 
 

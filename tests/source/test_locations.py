@@ -106,3 +106,8 @@ def test_a_location_that_is_a_file_is_opened(tmp_path: Path) -> None:
     for url in (str(tmp_path / "a.csv"), f"file://{tmp_path / 'a.csv'}"):
         with Location(url).open_file() as file:
             assert file.read() == b"some bytes"
+
+
+def test_a_file_is_no_folder_of_steps(folder: Path) -> None:
+    with pytest.raises(InputError, match="grid.nc: is a file; expected a folder of raw steps"):
+        Location(str(folder / "grid.nc")).names()

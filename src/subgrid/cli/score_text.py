@@ -89,11 +89,12 @@ def _ensemble(table: dict[str, dict[str, Any]]) -> str:
 
 
 def _against(against: dict[str, Any]) -> str:
-    lines = [f"better than {against['prediction']} by"]
+    lines = [f"better than {against['prediction']} by (below 0 is worse)"]
     for name, row in against["differences"].items():
         low, high = row["interval"]
         interval = "" if low is None else f"   95 % within {_number(low, '+.4f')} ... {_number(high, '+.4f')}"
         lines.append(f"{name:16}{_number(row['difference'], '+.4f'):>9}{interval}")
+    lines.append("of a variable: the mean of max(R2, 0) over its levels of r2_294, not the r2 above")
     return "\n".join(lines)
 
 

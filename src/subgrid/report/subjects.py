@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -135,8 +135,9 @@ def _origin(folder: Path, manifest: PredictionManifest) -> Path | None:
         return None  # an ensemble; and no name leads out of the folder
     for run in (Path(manifest.run), folder.parent / "run"):
         place = run / "checkpoints" / manifest.checkpoint
-        if place.is_dir() and checkpoint.identity(place) == manifest.checkpoint_digest:
-            return run
+        with suppress(DatasetError):  # damaged, or of another version: the prediction can be shown without its run
+            if place.is_dir() and checkpoint.identity(place) == manifest.checkpoint_digest:
+                return run
     return None
 
 

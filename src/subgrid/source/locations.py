@@ -42,6 +42,10 @@ class Location:
     def names(self) -> list[str]:
         """All files below the folder, sorted, links to folders followed; raises InputError when it is not there."""
         system, path = self._open()
+        if system.isfile(path):
+            raise InputError(
+                f"{self.url}: is a file; expected a folder of raw steps, a data set, or a .csv or .parquet"
+            )
         if not system.exists(path):
             raise InputError(f"{self.url}: no such folder; expected raw steps laid out like train/0001-02/*.mli.*.nc")
         start = path.rstrip("/") + "/"

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from pydantic import ValidationError
+
 from subgrid.errors import DatasetError, SettingsError
 from subgrid.records.mixture import Pattern
 from subgrid.records.reader import Dataset, Stream, StreamSettings
@@ -103,7 +105,14 @@ class Sources:
             told = training.model_dump() | {"rows": self.rows_of(training.epochs), "epochs": 0.0}
             if not told["rows"]:
                 raise SettingsError(f"training.epochs = {training.epochs} of {self.first.folder} is no row at all")
-            training = TrainingSettings.model_validate(told)
+            try:
+                training = TrainingSettings.model_validate(told)
+            except ValidationError as error:
+                what = "; ".join(item["msg"].removeprefix("Value error, ") for item in error.errors())
+                raise SettingsError(
+                    f"training.epochs = {training.epochs:g} of the {self.first.rows(SPLIT)} training rows of "
+                    f"{self.first.folder}: {what}"
+                ) from error
             recipe = recipe.model_copy(update={"training": training})
         rows = training.rows // training.batch * training.batch
         taken = zip(self.settings, self.datasets, self.pattern.taken(rows), strict=True)

@@ -215,7 +215,9 @@ def build(prepared: Prepared, out: Store | Path | str, running: Running = Runnin
         refuse_processes(store)
     if store.exists(MANIFEST):
         blueprint.compare(store)
-        return finished(store, origin)
+        manifest = finished(store, origin)
+        _refuse_share(blueprint, manifest, store)
+        return manifest
     if prepared.plan is not None and not prepared.plan.exists():
         save_plan(prepared)
     with store.held():
@@ -226,6 +228,13 @@ def build(prepared: Prepared, out: Store | Path | str, running: Running = Runnin
         if len(done_groups(store, blueprint.groups)) == len(blueprint.groups):
             return finish(store, blueprint, blueprint.groups, origin)
     return None
+
+
+def _refuse_share(blueprint: Blueprint, manifest: Manifest, store: Store) -> None:
+    """Raise DatasetError for a data set that ``merge`` made of some of the plan's groups."""
+    planned = sum(len(group.steps) for group in blueprint.groups) - len(manifest.dropped)
+    if sum(shard.rows for shard in manifest.shards) < planned * blueprint.grid.columns:
+        raise DatasetError(f"{store.label()}: holds some parts of the plan, joined by merge; build into another folder")
 
 
 def save_plan(prepared: Prepared) -> None:

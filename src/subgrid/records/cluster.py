@@ -48,8 +48,17 @@ class Sent:
         source = job.source if job.source.remote else Location(str(job.source.local("").resolve()))
         return cls(store, job.blueprint.digest, source, job.group, job.files, job.skip_bad, job.listed)
 
-    def make(self) -> int:
-        """Make the group; returns its rows. Raises what ``build_groups`` raises."""
+    def make(self) -> int | SubgridError:
+        """Make the group; returns its rows, or the error that stopped it.
+
+        The error is a bare one: with its traceback and the errors behind it, it might not travel.
+        """
+        try:
+            return self._make()
+        except SubgridError as error:
+            return type(error)(str(error))
+
+    def _make(self) -> int:
         blueprint = _blueprint(self.store, self.build)
         job = GroupJob(self.store, blueprint, self.source, self.group, self.files, self.skip_bad, self.listed)
         build_groups([job])
@@ -86,7 +95,7 @@ def run_on_cluster(jobs: list[GroupJob], address: str, meter: Meter) -> None:
         def send(count: int) -> list[Any]:
             return [client.submit(Sent.make, Sent.of(job, store), pure=False) for job in islice(waiting, count)]
 
-        under_way = as_completed(send(_AHEAD * threads))
+        under_way = as_completed(send(_AHEAD * threads), loop=client.loop)
         for future in under_way:
             meter.add(_result(future))
             under_way.update(send(1))
@@ -99,7 +108,7 @@ def _result(future: Any) -> int:
     from distributed import KilledWorker
 
     try:
-        return int(future.result())
+        result = future.result()
     except KilledWorker as error:
         raise SubgridError(
             "the workers that made a group were killed one after the other (out of memory?); finished groups are kept: "
@@ -109,6 +118,9 @@ def _result(future: Any) -> int:
         raise SubgridError(
             "the cluster's scheduler was lost; finished groups are kept: start one and run the same command again"
         ) from error
+    if isinstance(result, SubgridError):
+        raise result
+    return int(result)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
     python benchmarks/memory.py SOURCE                  raw steps, once and linked a hundred times under other years
     python benchmarks/memory.py SOURCE --times 20 --jobs build,read
     python benchmarks/memory.py SOURCE --times 435 --jobs score     10 million rows of 60 steps of 384 columns
+    python benchmarks/memory.py HIGH_RES --times 12 --jobs build --build "--span 3 --shard-size 64MB"
 
 Each job runs in a process of its own; ``RssAnon`` of /proc/PID/status is looked at every 10 ms. The prediction is by a
 tiny network, because only its memory counts.
@@ -62,6 +63,7 @@ def main() -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("--times", type=int, default=100)
     parser.add_argument("--jobs", default="build,read,predict,score")
+    parser.add_argument("--build", default="--shard-size 4MB", help="options of the builds")
     parser.add_argument("--scratch", type=Path, default=None)
     arguments = parser.parse_args()
     print(describe("numpy", "torch"))
@@ -76,9 +78,10 @@ def main() -> None:
             prediction = scratch / f"prediction{times}"
             found = {}
             if times == 1 or {"build", "read"} & set(jobs):
-                found["build"] = peak(subgrid("build", raw, data, "--shard-size", "4MB"))
+                found["build"] = peak(subgrid("build", raw, data, *arguments.build.split()))
+            if "read" in jobs:
                 found["read"] = peak([sys.executable, "-c", _READ, str(data)])
-            if times == 1:
+            if times == 1 and {"predict", "score"} & set(jobs):
                 peak(subgrid("train", recipe, "--data", data, "--out", scratch / "run", *changes))
             if {"predict", "score"} & set(jobs):
                 found["predict"] = peak(subgrid("predict", scratch / "run", raw, prediction))

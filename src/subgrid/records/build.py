@@ -136,17 +136,19 @@ def prepare(
         wanted, validation: which steps, and the rule of the split.
         grid: the grid file; default the one in the source.
         plan: a plan file, used if it exists; ``build`` writes it first if not. Where it says how the files are called,
-            and nothing else is wanted, the source is not listed.
+            and nothing else is wanted but the draw it was made with, the source is not listed.
     Raises DatasetError where the plan file exists and takes other steps than the other arguments say.
     """
     asked = wanted if isinstance(wanted, Wanted) else Wanted(wanted)
     known = read_plan(plan) if plan is not None and plan.exists() else None
-    if known is not None and known.naming is not None and not validation and asked == Wanted():
+    drawn_so = known is not None and asked.draw is not None and known.draw == asked.described(settings.seed)
+    unsaid = not validation and asked.choice == EVERY_STEP and (asked.draw is None or drawn_so)
+    if known is not None and known.naming is not None and unsaid:
         return _unlisted(source, settings, known, grid, plan)
     name = "" if grid else find_grid(source)
     frozen_grid = Grid.read(grid) if grid else read_grid(source, name)
     steps = list_steps(source)
-    if known is None or validation or asked != Wanted():
+    if known is None or not unsaid:
         made = make_plan(asked.of(steps, settings.seed), parse_split(validation), frozen_grid.columns)
         made = replace(made, draw=asked.described(settings.seed), naming=naming_of(steps, name))
         if known is not None and made.digest != known.digest:
@@ -193,7 +195,7 @@ def estimate(prepared: Prepared, out: Path | str, scratch: Path | None = None) -
     existing = next(folder for folder in (made_at, *made_at.absolute().parents) if folder.exists())
     return Estimate(
         steps, len(plan.skipped), rows, groups, shards, sum(rows.values()) * stride, shutil.disk_usage(existing).free,
-        4 * blueprint.step_bytes + ahead + filled + 32 * rows_of_group + 100_000_000,
+        4 * blueprint.step_bytes + ahead + filled + 32 * rows_of_group + 600 * sum(steps.values()) + 100_000_000,
         2 * group_bytes if store.remote else 0,
     )  # fmt: skip
 

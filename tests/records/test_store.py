@@ -101,6 +101,18 @@ def test_a_place_that_refuses_is_named(tmp_path: Path, monkeypatch: pytest.Monke
         as_store("memory://refused", tmp_path).write("a", lambda aside: aside.write_bytes(b"x"))
 
 
+def test_an_error_is_not_taken_for_an_absent_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a bucket that is down for a moment would look like an empty one, and another build be laid over it."""
+
+    def down(*arguments: object, **more: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(retries, "PAUSES", ())
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "info", down)
+    with pytest.raises(SubgridError, match="memory://down/build.json: cannot be looked up"):
+        as_store("memory://down", tmp_path).exists("build.json")
+
+
 def test_paths_and_urls_are_told_apart(tmp_path: Path) -> None:
     assert as_store(str(tmp_path)) == as_store(f"file://{tmp_path}") == as_store(tmp_path) == LocalStore(tmp_path)
     assert isinstance(as_store("memory://x"), RemoteStore)

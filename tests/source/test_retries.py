@@ -47,6 +47,14 @@ def test_what_may_pass(error: Exception, expected: bool) -> None:
     assert transient(error) is expected
 
 
+def test_what_fsspec_calls_not_found_is_looked_into() -> None:
+    """Its http does so for any failure while it asks for a size."""
+    for cause, expected in ((ClientError(503), True), (TimeoutError(), True), (ClientError(404), False), (None, False)):
+        error = FileNotFoundError("url")
+        error.__cause__ = cause
+        assert transient(error) is expected
+
+
 def test_a_call_is_made_until_it_succeeds(pauses: list[float]) -> None:
     left = [TimeoutError(), ClientError(500), None]
 

@@ -25,11 +25,10 @@ from subgrid.records.store import RemoteStore, Store, as_store, refuse_processes
 from subgrid.records.workers import Meter, run
 from subgrid.schema.grid import Grid
 from subgrid.source.ahead import steps_ahead
-from subgrid.source.locations import Location
+from subgrid.source.locations import GRID_ENDING, Location
 from subgrid.source.naming import naming_of
 from subgrid.source.steps import Choice, Step, list_steps
 
-GRID_ENDING = "_grid-info.nc"
 EVERY_STEP = Choice()
 
 
@@ -190,7 +189,8 @@ def estimate(prepared: Prepared, out: Path | str, scratch: Path | None = None) -
     group_bytes = rows_of_group * stride
     # One group is filled while the other is synced; large ones are filled through mappings of their files.
     filled = 2 * group_bytes if group_bytes <= IN_MEMORY else 0
-    ahead = steps_ahead(blueprint.step_bytes) * blueprint.step_bytes if prepared.source.remote else 0
+    # What is fetched ahead, the step before it, and what is on the way twice while an answer is put together.
+    ahead = (steps_ahead(blueprint.step_bytes) + 2) * blueprint.step_bytes if prepared.source.remote else 0
     made_at = store.scratch if isinstance(store, RemoteStore) else Path(store.label())
     existing = next(folder for folder in (made_at, *made_at.absolute().parents) if folder.exists())
     return Estimate(

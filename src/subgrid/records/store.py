@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from subgrid.errors import DatasetError, SettingsError, SubgridError
 from subgrid.records.files import sync_folder, write_whole
 from subgrid.records.scratch import own_folder, sweep
-from subgrid.source.locations import file_system, is_remote, shown
+from subgrid.source.locations import file_system, is_remote, shown, there_is
 from subgrid.source.retries import reason, retried
 
 PARTIAL = ".partial-"
@@ -162,7 +162,7 @@ class RemoteStore:
         """See ``Store``."""
         system, path = self._at(name)
         system.invalidate_cache()
-        return bool(_tried("cannot be looked up", self.label(name), lambda: system.exists(path)))
+        return bool(_tried("cannot be looked up", self.label(name), lambda: there_is(system, path)))
 
     def listing(self, folder: str = "") -> set[str]:
         """See ``Store``."""

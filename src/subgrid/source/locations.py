@@ -13,7 +13,10 @@ from typing import Any
 import numpy as np
 
 from subgrid.errors import InputError, MissingExtraError
-from subgrid.source.retries import reason, retried
+from subgrid.source.retries import reason, retried, transient
+
+GRID_ENDING = "_grid-info.nc"
+"""How the name of the grid file ends that lies beside raw steps."""
 
 _EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "s3a": "s3", "hf": "hub"}
 
@@ -46,6 +49,17 @@ def file_system(url: str) -> tuple[Any, str]:
         raise InputError(f"{shown(url)}: not a location that fsspec knows ({error})") from error
 
 
+def there_is(system: Any, path: str) -> bool:
+    """Whether a file system has a file or folder; unlike its ``exists``, an error is no answer, and raised."""
+    try:
+        system.info(path)
+    except FileNotFoundError as error:
+        if transient(error):
+            raise
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class Location:
     """A folder to read from. ``names`` are paths relative to it, with forward slashes."""
@@ -62,7 +76,7 @@ class Location:
         system, path = file_system(self.url)
         start = path.rstrip("/") + "/"
         try:
-            there = retried(lambda: system.exists(path))
+            there = retried(lambda: there_is(system, path))
             found = retried(lambda: system.find(path)) if there and self.remote else ()
         except Exception as error:
             raise InputError(f"{shown(self.url)}: cannot be listed ({reason(error)})") from error
@@ -105,7 +119,10 @@ class Location:
         if not self.remote:
             return self.local(name).exists()
         system, path = file_system(self.url)
-        return bool(retried(lambda: system.exists(f"{path.rstrip('/')}/{name}")))
+        try:
+            return retried(lambda: there_is(system, f"{path.rstrip('/')}/{name}"))
+        except Exception as error:
+            raise InputError(f"{self.label(name)}: cannot be looked up ({reason(error)})") from error
 
     def local(self, name: str) -> Path:
         """The path of a file of a local folder."""

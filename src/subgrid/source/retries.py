@@ -19,12 +19,18 @@ _PASSING = {408, 425, 429}
 
 def transient(error: BaseException) -> bool:
     """Whether an error of a file system may pass: time-out, cut connection, 429, 5xx; not 403, 404, full disk."""
+    cause = error.__cause__
+    if isinstance(error, FileNotFoundError) and cause is not None and _of_client(cause):
+        error = cause  # fsspec's http calls whatever it meets when it asks for a size "not found"
     if isinstance(error, _FINAL) or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
         return False
     if (status := _status(error)) is not None and 400 <= status < 500:
         return status in _PASSING
-    module = type(error).__module__.partition(".")[0]
-    return isinstance(error, (OSError, EOFError)) or module in _CLIENTS  # TimeoutError is an OSError
+    return isinstance(error, (OSError, EOFError)) or _of_client(error)
+
+
+def _of_client(error: BaseException) -> bool:
+    return isinstance(error, TimeoutError) or type(error).__module__.partition(".")[0] in _CLIENTS
 
 
 def _status(error: Any) -> int | None:

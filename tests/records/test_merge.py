@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from subgrid.errors import DatasetError
+from subgrid.errors import DatasetError, SettingsError
 from subgrid.records import merge as module
 from subgrid.records.build import Prepared, Running, build
 from subgrid.records.manifest import read_manifest
@@ -125,6 +125,11 @@ def test_a_damaged_part_is_named(parts: list[Path], tmp_path: Path, damage: str)
     with pytest.raises(DatasetError, match=rf"training-00004\..*{expected}"):
         merge(tmp_path / "out", [copy, *parts[1:]])
     assert not (tmp_path / "out").exists()
+
+
+def test_a_url_cannot_be_linked(parts: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="only local folders can be linked"):
+        merge(tmp_path / "out", [*parts, Path("gs://bucket/part")])
 
 
 def test_parts_from_several_mounts_of_one_source_are_joined(

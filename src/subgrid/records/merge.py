@@ -5,11 +5,12 @@ does not depend on their order.
 """
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from subgrid.errors import DatasetError, SubgridError
+from subgrid.errors import DatasetError, SettingsError, SubgridError
 from subgrid.records.blueprint import PARTS, SHARDS, Blueprint, read_blueprint
 from subgrid.records.finish import Origin, finish, finished, read_origin, settle_origin
 from subgrid.records.ledger import GroupReport, done_groups, read_report, report_name, write_part
@@ -35,6 +36,8 @@ def merge(out: Path, parts: Sequence[Path], part: Part = WHOLE, copy: bool = Fal
     """
     if not parts:
         raise DatasetError(f"{out}: expected folders of parts to join, found none")
+    if urls := [str(folder) for folder in (out, *parts) if re.match(r"\w+:/", str(folder))]:
+        raise SettingsError(f"{urls[0]}: only local folders can be linked; parts at a URL may be built into one OUT")
     blueprint = read_blueprint(parts[0])
     for folder in parts[1:]:
         _refuse_foreign(blueprint, parts[0], folder)

@@ -34,6 +34,14 @@ def test_folders_of_killed_processes_are_swept(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [ours]
 
 
+def test_a_new_process_sweeps_first(tmp_path: Path) -> None:
+    other = child(tmp_path, "stay")
+    other.kill()
+    other.wait()
+    ours = own_folder(tmp_path)
+    assert list(tmp_path.iterdir()) == [ours]
+
+
 def test_a_process_that_ends_takes_its_folder_with_it(tmp_path: Path) -> None:
     child(tmp_path, "go").wait()
     assert list(tmp_path.iterdir()) == []

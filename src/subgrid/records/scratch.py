@@ -16,14 +16,15 @@ _held: dict[tuple[Path, int], tuple[Path, int]] = {}
 
 
 def own_folder(parent: Path) -> Path:
-    """The folder of this process below ``parent``, made when first asked for."""
+    """The folder of this process below ``parent``, made when first asked for; those of ended ones go before."""
     key = parent.resolve(), os.getpid()
-    if key not in _held or not _held[key][0].is_dir():
+    while key not in _held or not _held[key][0].is_dir():
         parent.mkdir(parents=True, exist_ok=True)
+        sweep(parent)
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
         handle = os.open(folder, os.O_RDONLY)
         with suppress(OSError):  # some file systems have no locks: there, nothing is swept either
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX)  # another process may be sweeping it, before it is known to be ours
         _held[key] = folder, handle
     return _held[key][0]
 

@@ -7,9 +7,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -72,3 +75,41 @@ def gcs_server(log: Path) -> Iterator[dict[str, str]]:
                  "--in-memory"]  # fmt: skip
     with server(arguments, f"http://127.0.0.1:{port}/", log) as url:
         yield {"STORAGE_EMULATOR_HOST": url.rstrip("/"), "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false"}
+
+
+class _Faulty(SimpleHTTPRequestHandler):
+    """A folder over HTTP; ``fault(path)`` says what goes wrong with a request: a status, ``cut``, or nothing."""
+
+    def __init__(self, *arguments: object, fault: Callable[[str], str], **more: object) -> None:
+        self.fault = fault
+        super().__init__(*arguments, **more)  # type: ignore[arg-type]
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:  # noqa: N802
+        fault = "" if self.path.endswith("/") else self.fault(self.path)
+        if fault.isdigit():
+            self.send_error(int(fault))
+        elif fault == "cut":
+            content = Path(self.translate_path(self.path)).read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2])
+            self.close_connection = True
+        else:
+            super().do_GET()
+
+
+@contextmanager
+def web_server(folder: Path, fault: Callable[[str], str]) -> Iterator[str]:
+    """A folder with its listings over HTTP, with faults; yields its URL."""
+    running = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Faulty, fault=fault, directory=str(folder)))
+    running.daemon_threads = True
+    Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{running.server_port}/"
+    finally:
+        running.shutdown()
+        running.server_close()

@@ -14,7 +14,7 @@ import google_crc32c
 import numpy as np
 import pytest
 
-from servers import gcs_server, s3_server
+from servers import gcs_server, s3_server, web_server
 from subgrid.errors import DatasetError, InputError, SettingsError, SubgridError
 from subgrid.records.blueprint import BuildSettings
 from subgrid.records.build import Prepared, Running, build, estimate, prepare, save_plan
@@ -231,6 +231,30 @@ def test_errors_that_pass_are_borne(
     manifest = build(prepared, "memory://shaky", Running(scratch=tmp_path))
     fsspec.filesystem("memory").rm("/shaky", recursive=True)
     assert manifest is not None and manifest.digest == read_manifest(built).digest and calls[0] > 60
+
+
+def test_steps_from_a_web_server_that_is_busy_and_cuts(
+    ready: Ready, synthetic_source: Path, built: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Every fourth answer is 429, 503 or cut in the middle; then one file is refused for good."""
+    pytest.importorskip("aiohttp")
+    calls, refused = [0], [""]
+    kinds = ("429", "503", "cut")
+
+    def fault(path: str) -> str:
+        calls[0] += 1
+        if refused[0] and path.endswith(refused[0]):
+            return "403"
+        return kinds[calls[0] // 4 % 3] if calls[0] % 4 == 0 else ""
+
+    monkeypatch.setattr(retries, "PAUSES", (0.001,) * 5)
+    with web_server(synthetic_source, fault) as url:
+        prepared = prepare(Location(url), ready().blueprint.settings, validation="every=5")
+        manifest = build(prepared, tmp_path / "out")
+        assert manifest is not None and manifest.digest == read_manifest(built).digest and calls[0] > 40
+        refused[0] = Path(prepared.steps[prepared.blueprint.plan.training[2]].mli).name
+        with pytest.raises(InputError, match=rf"{refused[0]}: cannot be read \(.*403.*nothing is lost"):
+            build(prepared, tmp_path / "other")
 
 
 def test_a_bucket_that_refuses_loses_nothing(

@@ -100,7 +100,8 @@ def build(
     _show_plan(estimate(ready, out, scratch), ready.blueprint.plan.split)
     if plan_only:
         save_plan(ready)
-        print(f"{plan}: {len(ready.steps):,} steps in the source, those of the plan written down")
+        chosen = ready.blueprint.plan
+        print(f"{plan}: {len(chosen.training) + len(chosen.validation):,} steps written down")
     if dry_run or plan_only:
         return
     with terminal.progress("build") as report:

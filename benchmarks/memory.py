@@ -3,7 +3,7 @@
     python benchmarks/memory.py SOURCE                  raw steps, once and linked a hundred times under other years
     python benchmarks/memory.py SOURCE --times 20 --jobs build,read
     python benchmarks/memory.py SOURCE --times 435 --jobs score     10 million rows of 60 steps of 384 columns
-    python benchmarks/memory.py HIGH_RES --times 12 --jobs build --build "--span 3 --shard-size 64MB"
+    python benchmarks/memory.py HIGH_RES --times 12 --jobs build --shard-size 64MB --build "--span 3"
 
 Each job runs in a process of its own; ``RssAnon`` of /proc/PID/status is looked at every 10 ms. The prediction is by a
 tiny network, because only its memory counts.
@@ -63,11 +63,12 @@ def main() -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("--times", type=int, default=100)
     parser.add_argument("--jobs", default="build,read,predict,score")
-    parser.add_argument("--build", default="--shard-size 4MB", help="options of the builds")
+    parser.add_argument("--shard-size", default="16MB", help="the same for few and for many rows")
+    parser.add_argument("--build", default="", help="further options of the builds")
     parser.add_argument("--scratch", type=Path, default=None)
     arguments = parser.parse_args()
     print(describe("numpy", "torch"))
-    jobs = arguments.jobs.split(",")
+    jobs, options = arguments.jobs.split(","), ["--shard-size", arguments.shard_size, *arguments.build.split()]
     with tempfile.TemporaryDirectory(dir=arguments.scratch) as folder:
         scratch, recipe = Path(folder), Path(__file__).parents[1] / "recipes" / "quickstart.yaml"
         changes = [word for change in _TINY for word in ("--set", change)]
@@ -78,7 +79,7 @@ def main() -> None:
             prediction = scratch / f"prediction{times}"
             found = {}
             if times == 1 or {"build", "read"} & set(jobs):
-                found["build"] = peak(subgrid("build", raw, data, *arguments.build.split()))
+                found["build"] = peak(subgrid("build", raw, data, *options))
             if "read" in jobs:
                 found["read"] = peak([sys.executable, "-c", _READ, str(data)])
             if times == 1 and {"predict", "score"} & set(jobs):

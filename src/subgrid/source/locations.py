@@ -124,6 +124,13 @@ class Location:
         except Exception as error:
             raise InputError(f"{self.label(name)}: cannot be looked up ({reason(error)})") from error
 
+    def open_file(self) -> Any:
+        """The location itself, where it is one file, opened for reading bytes."""
+        if not self.remote:
+            return open(self.local(""), "rb")
+        system, path = file_system(self.url)
+        return system.open(path, "rb")
+
     def local(self, name: str) -> Path:
         """The path of a file of a local folder."""
         return Path(self.url.removeprefix("file://")).expanduser() / name

@@ -3,6 +3,7 @@
     python benchmarks/memory.py SOURCE                  raw steps, once and linked a hundred times under other years
     python benchmarks/memory.py SOURCE --times 20 --jobs build,read
     python benchmarks/memory.py SOURCE --times 435 --jobs score     10 million rows of 60 steps of 384 columns
+    python benchmarks/memory.py HIGH_RES --times 12 --jobs build --shard-size 64MB --build "--span 3"
 
 Each job runs in a process of its own; ``RssAnon`` of /proc/PID/status is looked at every 10 ms. The prediction is by a
 tiny network, because only its memory counts.
@@ -63,10 +64,11 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=100)
     parser.add_argument("--jobs", default="build,read,predict,score")
     parser.add_argument("--shard-size", default="16MB", help="the same for few and for many rows")
+    parser.add_argument("--build", default="", help="further options of the builds")
     parser.add_argument("--scratch", type=Path, default=None)
     arguments = parser.parse_args()
     print(describe("numpy", "torch"))
-    jobs = arguments.jobs.split(",")
+    jobs, options = arguments.jobs.split(","), ["--shard-size", arguments.shard_size, *arguments.build.split()]
     with tempfile.TemporaryDirectory(dir=arguments.scratch) as folder:
         scratch, recipe = Path(folder), Path(__file__).parents[1] / "recipes" / "quickstart.yaml"
         changes = [word for change in _TINY for word in ("--set", change)]
@@ -77,9 +79,10 @@ def main() -> None:
             prediction = scratch / f"prediction{times}"
             found = {}
             if times == 1 or {"build", "read"} & set(jobs):
-                found["build"] = peak(subgrid("build", raw, data, "--shard-size", arguments.shard_size))
+                found["build"] = peak(subgrid("build", raw, data, *options))
+            if "read" in jobs:
                 found["read"] = peak([sys.executable, "-c", _READ, str(data)])
-            if times == 1:
+            if times == 1 and {"predict", "score"} & set(jobs):
                 peak(subgrid("train", recipe, "--data", data, "--out", scratch / "run", *changes))
             if {"predict", "score"} & set(jobs):
                 found["predict"] = peak(subgrid("predict", scratch / "run", raw, prediction))

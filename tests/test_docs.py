@@ -18,7 +18,7 @@ DOCUMENTS = sorted(
 )
 COMMANDS = ["build", "ensemble", "inspect", "predict", "run", "sample", "score", "stats", "train", "verify"]
 COMMANDS += ["report", "study", "submit", "weights"]
-COMMANDS += ["download"]
+COMMANDS += ["download", "merge"]
 
 
 def command_help(*arguments: str) -> str:

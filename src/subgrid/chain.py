@@ -112,7 +112,7 @@ def _source(recipe: Recipe, out: Path, watcher: Watcher) -> Location:
 
 def _dataset(recipe: Recipe, source: Location, out: Path, watcher: Watcher) -> Dataset:
     wanted, records = recipe.source, recipe.records
-    settings = BuildSettings(records.variables, records.float64, records.shard_bytes, recipe.seed)
+    settings = BuildSettings(records.variables, records.float64, records.shard_bytes, recipe.seed, records.span)
     ready = prepare(
         source,
         settings,

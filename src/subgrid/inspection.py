@@ -12,7 +12,7 @@ from subgrid.prediction.store import MANIFEST as PREDICTION
 from subgrid.prediction.store import read_prediction_manifest
 from subgrid.records.blueprint import BUILD_FILE, read_blueprint
 from subgrid.records.build import STATISTICS_FILE
-from subgrid.records.ledger import is_done, plain
+from subgrid.records.ledger import done_groups, plain
 from subgrid.records.manifest import MANIFEST as DATASET
 from subgrid.records.reader import Dataset
 from subgrid.source.locations import Location
@@ -88,7 +88,7 @@ def _dataset(path: Path) -> dict[str, Any]:
 
 def _unfinished(path: Path) -> dict[str, Any]:
     blueprint = read_blueprint(path)
-    done = sum(is_done(path, group) for group in blueprint.groups)
+    done = len(done_groups(path, blueprint.groups))
     return {
         "kind": "build under way",
         "path": str(path),

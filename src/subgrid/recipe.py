@@ -69,12 +69,14 @@ class RecordsSettings(_Settings):
     Attributes:
         variables: the variable set.
         shard_size: about how large a shard is, as in ``64MB``.
+        span: steps whose rows are mixed; 0: as many as fill a shard.
         float64: store rows in float64 instead of float32.
         workers: local processes that build; 1 builds in this one.
     """
 
     variables: str = "kaggle"
     shard_size: str = "64MB"
+    span: NonNegativeInt = 0
     float64: bool = False
     workers: PositiveInt = 1
 

@@ -19,6 +19,7 @@ def test_all_commands_are_there() -> None:
     assert [one.callback.__name__ for one in app.registered_commands] == [
         "sample",
         "build",
+        "merge",
         "inspect",
         "verify",
         "stats",
@@ -50,6 +51,35 @@ def test_parts_and_relative_paths_make_the_same_data_set(
     assert subgrid("inspect", tmp_path / "data", "--json").data["kind"] == "build under way"
     assert subgrid(*command, "--part", "1/2").code == 0
     assert Dataset.open(tmp_path / "data").digest == Dataset.open(work / "data").digest
+
+
+def test_a_draw_is_planned_built_in_parts_merged_and_repaired(subgrid, synthetic_source: Path, tmp_path: Path) -> None:
+    plan, parts = tmp_path / "plan.json", [tmp_path / "one", tmp_path / "two"]
+    options = ("--draw", "2x2x3", "--plan", plan, "--shard-size", "200KB", "--seed", 4)
+    planned = subgrid("build", synthetic_source, tmp_path / "data", *options, "--plan-only")
+    assert planned.code == 0 and "training: 12 steps, 288 rows, 4 groups, 4 shards" in planned.err
+    assert planned.out == f"{plan}: 12 steps written down\n" and not (tmp_path / "data").exists()
+    for index, part in enumerate(parts, 1):
+        assert subgrid("build", synthetic_source, part, *options, "--part", f"{index}/2").code == 0
+    assert "missing are training-00001, training-00003" in subgrid("merge", tmp_path / "data", parts[0]).err
+    merged = subgrid("merge", tmp_path / "data", *parts[::-1])
+    digest = Dataset.open(tmp_path / "data").digest
+    assert merged.out == f"{tmp_path / 'data'}: 288 training and 0 validation rows in 4 shards, digest {digest[:16]}\n"
+    shard = tmp_path / "data" / "shards" / "training-00001.tfrecord"
+    content = shard.read_bytes()
+    shard.unlink()
+    shard.write_bytes(content[:-1])
+    repaired = subgrid("verify", tmp_path / "data", "--repair")
+    assert repaired.code == 1 and "training-00001: taken back; run the same build again" in repaired.err
+    assert subgrid("build", synthetic_source, tmp_path / "data", *options).code == 0
+    assert shard.read_bytes() == content and subgrid("verify", tmp_path / "data").code == 0
+    assert Dataset.open(tmp_path / "data").digest == digest
+
+
+def test_the_plan_of_a_build_to_a_url_tells_its_scratch_space(subgrid, synthetic_source: Path, tmp_path: Path) -> None:
+    told = subgrid("build", synthetic_source, "memory://nowhere", "--dry-run", "--scratch", tmp_path)
+    assert told.code == 0 and "its scratch space at most 3.62 MB" in told.err
+    assert subgrid("build", synthetic_source, "nosuch://x").err.startswith("error: nosuch://x: not a location")
 
 
 def test_a_dry_run_writes_nothing(subgrid, synthetic_source: Path, tmp_path: Path) -> None:

@@ -122,7 +122,8 @@ def test_a_damaged_plan_or_grid_is_refused_by_name(
 
 def test_the_build_file_holds_what_the_user_chose(ready: Ready, tmp_path: Path) -> None:
     ready(seed=5).blueprint.lay(tmp_path)
-    expected = {"format": "subgrid-build/1", "variables": "kaggle", "float64": False, "shard_size": 150_000, "seed": 5}
+    expected = {"format": "subgrid-build/1", "variables": "kaggle", "float64": False, "shard_size": 150_000, "seed": 5,
+                "span": 0}  # fmt: skip
     assert json.loads((tmp_path / "build.json").read_text()) == expected
 
 

@@ -36,7 +36,7 @@ Ready = Callable[..., Prepared]
 Raw = dict[str, tuple[np.ndarray, np.ndarray]]
 RawSteps = Callable[[Path, VariableSet], Raw]
 
-KILLS = 20
+KILLS = 50
 
 
 def shards_of(folder: Path) -> dict[str, str]:
@@ -345,13 +345,13 @@ def run_whole(arguments: list[str]) -> float:
     return time.monotonic() - start
 
 
-def killed_many_times(arguments: list[str], out: Path, length: float, end: Callable[[], None]) -> list[int]:
+def killed_many_times(arguments: list[str], out: Path, length: float, end: Callable[[], None], kills: int) -> list[int]:
     """Start a build again and again and kill it; ``end`` looks at one that came to its end, then it starts afresh.
 
     Returns how many groups were done at each kill.
     """
     moments, states = random.Random(0), []
-    while len(states) < KILLS:
+    while len(states) < kills:
         process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         try:
             # Most of the time passes before the first byte is written: begin later, and let some reach the end.
@@ -368,13 +368,13 @@ def killed_many_times(arguments: list[str], out: Path, length: float, end: Calla
     return states
 
 
-def compare_killed(source: Path, folder: Path, shard_size: int, *more: str) -> None:
+def compare_killed(source: Path, folder: Path, shard_size: int, kills: int) -> None:
     reference, out = folder / "reference", folder / "killed"
     run_whole(command(source, reference, shard_size))
     assert len(shards_of(reference)) >= 10
-    length = run_whole(command(source, folder / "timed", shard_size, *more))
-    arguments = command(source, out, shard_size, *more)
-    states = killed_many_times(arguments, out, length, lambda: assert_same(out, reference))
+    length = run_whole(command(source, folder / "timed", shard_size))
+    arguments = command(source, out, shard_size)
+    states = killed_many_times(arguments, out, length, lambda: assert_same(out, reference), kills)
     run_whole(arguments)
     assert_same(out, reference)
     assert not list((out / "shards").glob(".*"))
@@ -382,13 +382,13 @@ def compare_killed(source: Path, folder: Path, shard_size: int, *more: str) -> N
 
 
 @pytest.mark.slow
-def test_twenty_kills_leave_no_trace(synthetic_source: Path, tmp_path: Path) -> None:
-    compare_killed(synthetic_source, tmp_path, 96_000)
+def test_fifty_kills_leave_no_trace(synthetic_source: Path, tmp_path: Path) -> None:
+    compare_killed(synthetic_source, tmp_path, 96_000, KILLS)
 
 
 @pytest.mark.slow
-def test_twenty_kills_leave_no_trace_in_real_data(real_source: Path, tmp_path: Path) -> None:
-    compare_killed(real_source, tmp_path, 6_000_000)
+def test_kills_leave_no_trace_in_real_data(real_source: Path, tmp_path: Path) -> None:
+    compare_killed(real_source, tmp_path, 6_000_000, 10)
 
 
 def children_of(process: int) -> list[int]:

@@ -12,11 +12,11 @@ from subgrid.records.build import Prepared
 from subgrid.records.ledger import (
     GroupReport,
     Shard,
+    done_groups,
     encoded,
-    is_done,
     plain,
     read_report,
-    report_path,
+    report_name,
     write_part,
     write_report,
 )
@@ -51,9 +51,9 @@ def out(tmp_path: Path) -> Path:
 
 def test_a_report_survives_the_round_trip_to_the_bit(out: Path) -> None:
     table = table_of(0)
-    assert not is_done(out, GROUP)
+    assert done_groups(out, [GROUP]) == []
     write_report(out, GROUP, report_of(table))
-    assert is_done(out, GROUP)
+    assert done_groups(out, [GROUP]) == [GROUP]
     assert [path.name for path in (out / "parts").iterdir()] == ["training-00003.json"]
     found = read_report(out, GROUP, "abc")
     assert found == report_of(table)
@@ -76,7 +76,7 @@ def test_a_report_of_another_build_is_refused(out: Path) -> None:
 
 def test_a_report_that_is_cut_anywhere_is_refused(out: Path) -> None:
     write_report(out, GROUP, report_of(table_of(0)))
-    path = report_path(out, GROUP)
+    path = out / report_name(GROUP)
     whole = path.read_bytes()
     for size in [*range(0, 40), len(whole) // 2, len(whole) - 10, len(whole) - 3]:
         path.write_bytes(whole[:size])
@@ -86,7 +86,7 @@ def test_a_report_that_is_cut_anywhere_is_refused(out: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"[]", b"null", b"{}"])
 def test_a_report_that_is_something_else_is_refused(out: Path, content: bytes) -> None:
-    report_path(out, GROUP).write_bytes(content)
+    (out / report_name(GROUP)).write_bytes(content)
     with pytest.raises(DatasetError, match="damaged"):
         read_report(out, GROUP, "abc")
 
@@ -94,8 +94,8 @@ def test_a_report_that_is_something_else_is_refused(out: Path, content: bytes) -
 @pytest.mark.parametrize("change", [{"colour": 1}, {"other_time": "often"}, {"moments": {"training": ["AA=="]}}])
 def test_a_report_with_other_fields_is_refused(out: Path, change: dict[str, object]) -> None:
     write_report(out, GROUP, report_of(table_of(0)))
-    data = plain(report_path(out, GROUP))
-    report_path(out, GROUP).write_text(json.dumps(data | change))
+    data = plain(out / report_name(GROUP))
+    (out / report_name(GROUP)).write_text(json.dumps(data | change))
     with pytest.raises(DatasetError, match="damaged"):
         read_report(out, GROUP, "abc")
 

@@ -115,12 +115,12 @@ def test_what_is_no_plan_file_is_named(tmp_path: Path, content: bytes | None) ->
     ],
 )
 def test_groups_counted_by_hand(steps: int, columns: int, stride: int, shard_size: int, expected: int) -> None:
-    assert group_count(steps, columns, stride, shard_size) == expected
+    assert group_count(steps, columns * stride, shard_size) == expected
 
 
 @given(st.integers(0, 3000), st.integers(1, 400), st.integers(1, 100), st.integers(1, 10**6))
 def test_rules_of_the_number_of_groups(steps: int, columns: int, stride: int, shard_size: int) -> None:
-    count = group_count(steps, columns, stride, shard_size)
+    count = group_count(steps, columns * stride, shard_size)
     assert count <= steps and (count > 0) == (steps > 0)
     assert count < 32 or count % 32 == 0
     size = steps * columns * stride
@@ -132,7 +132,7 @@ def test_rules_of_the_number_of_groups(steps: int, columns: int, stride: int, sh
 @given(st.integers(1, 150), st.integers(0, 60), st.integers(1, 2000))
 def test_every_step_is_in_one_group_and_groups_span_the_period(training: int, held: int, shard_size: int) -> None:
     plan = plan_of(training, held)
-    groups = make_groups(plan, columns=3, stride=64, shard_size=shard_size)
+    groups = make_groups(plan, step_bytes=3 * 64, shard_size=shard_size)
     for split in ("training", "validation"):
         mine = [group for group in groups if group.split == split]
         assert [group.index for group in mine] == list(range(len(mine)))
@@ -147,7 +147,7 @@ def test_every_step_is_in_one_group_and_groups_span_the_period(training: int, he
 
 @given(st.integers(1, 60), st.integers(0, 500))
 def test_drawn_rows_are_spread_over_all_steps(steps: int, rows: int) -> None:
-    groups = make_groups(plan_of(steps, rows=rows), columns=1000, stride=64, shard_size=64_000 * 3)
+    groups = make_groups(plan_of(steps, rows=rows), step_bytes=64_000, shard_size=64_000 * 3)
     drawn = [count for group in groups for count in group.drawn]
     assert len(drawn) == steps and sum(drawn) == rows and max(drawn) - min(drawn) <= 1
     assert all(len(group.drawn) == len(group.steps) for group in groups)
@@ -163,9 +163,9 @@ def test_parts_share_the_groups_out(count: int, parts: int) -> None:
 
 def test_where_parts_divide_groups_a_part_needs_every_nth_step() -> None:
     plan = plan_of(320)
-    groups = make_groups(plan, columns=1, stride=64, shard_size=64)
+    groups = make_groups(plan, step_bytes=64, shard_size=64)
     assert len(groups) == 320
-    groups = make_groups(plan, columns=1, stride=64, shard_size=64 * 5)
+    groups = make_groups(plan, step_bytes=64, shard_size=64 * 5)
     assert len(groups) == 64
     needed = {label for group in Part.parse("3/32").of(groups) for label in group.steps}
     assert needed == set(plan.training[2::32])

@@ -9,7 +9,7 @@ from subgrid.errors import SubgridError
 from subgrid.records.blueprint import BuildSettings
 from subgrid.records.build import prepare
 from subgrid.records.group import GroupJob
-from subgrid.records.ledger import is_done
+from subgrid.records.ledger import done_groups
 from subgrid.records.workers import Meter, run
 from subgrid.source.locations import Location
 
@@ -27,7 +27,7 @@ def jobs(synthetic_source: Path, tmp_path: Path) -> list[GroupJob]:
 
 
 def done(jobs: list[GroupJob]) -> list[bool]:
-    return [is_done(job.out, job.group) for job in jobs]
+    return [job.group in done_groups(job.out, [job.group]) for job in jobs]
 
 
 def test_a_meter_adds_up_and_never_tells_more_than_all() -> None:

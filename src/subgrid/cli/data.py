@@ -1,4 +1,4 @@
-"""Commands that make, show and check data: sample, build, inspect, verify, stats."""
+"""Commands that make, show and check data: sample, build, merge, inspect, verify, stats."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,13 +9,14 @@ from subgrid.cli import terminal
 
 if TYPE_CHECKING:
     from subgrid.records.build import Estimate
+    from subgrid.records.manifest import Manifest
 
 _JSON = typer.Option("--json", help="One JSON object on standard output.")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    for command in (sample, build, inspect, verify, stats):
+    for command in (sample, build, merge, inspect, verify, stats):
         app.command()(command)
 
 
@@ -49,46 +50,69 @@ def sample(
 
 def build(
     source: Annotated[str, typer.Argument(help="Folder or URL of raw steps.")],
-    out: Annotated[Path, typer.Argument(help="Folder of the data set.")],
+    out: Annotated[str, typer.Argument(help="Folder or URL of the data set.")],
     validation: Annotated[str | None, typer.Option(help="Split: every=5, dates=A..B/7, blocks=10d/50, file=LIST or "
                                                         "rows=N. Default: none.")] = None,
     part: Annotated[str, typer.Option(help="i/N: only the i-th of N parts; parts may share OUT.")] = "1/1",
     workers: Annotated[int, typer.Option(help="Local processes.", min=1)] = 1,
+    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Let the workers of this Dask scheduler make "
+                                                  "the groups.")] = None,
+    scratch: Annotated[Path | None, typer.Option(help="Folder for shards on their way to a URL. Default: the one for "
+                                                 "temporary files.")] = None,
     seed: Annotated[int, typer.Option(help="Of all permutations.", min=0)] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     variables: Annotated[str, typer.Option(help="Variable set: kaggle, v1 or v2.")] = "kaggle",
     start: Annotated[str | None, typer.Option(help="First year, month, day or step, as in 0001-02.")] = None,
     end: Annotated[str | None, typer.Option(help="Last year, month, day or step, included.")] = None,
     stride: Annotated[int, typer.Option(help="Every n-th step.", min=1)] = 1,
+    draw: Annotated[str | None, typer.Option(help="Parts x batches x steps, as in 44x5x100: so many steps drawn by the "
+                                             "seed, none twice.")] = None,
+    span: Annotated[int | None, typer.Option(help="Steps whose rows are mixed. Default: those of a batch of --draw, "
+                                             "else as many as fill a shard.", min=1)] = None,
     shard_size: Annotated[str, typer.Option(help="About how large a shard is, as in 64MB.")] = "64MB",
     float64: Annotated[bool, typer.Option("--float64", help="Store rows in float64.")] = False,
     grid: Annotated[Path | None, typer.Option(help="Grid file. Default: the one *_grid-info.nc in SOURCE.")] = None,
     plan: Annotated[Path | None, typer.Option(help="Plan file: used if it exists, written first if not.")] = None,
+    plan_only: Annotated[bool, typer.Option("--plan-only", help="Write the plan file and stop.")] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Drop and count steps that are refused.")] = False,
 ) -> None:  # fmt: skip
     """Build a data set from raw steps. The same command again goes on where it was stopped.
 
     Example: subgrid build ClimSim_low-res data --validation every=5 --workers 2
     """
+    from dataclasses import replace
+
     from subgrid.recipe import parse_size
     from subgrid.records.blueprint import BuildSettings
-    from subgrid.records.build import Running, estimate, prepare
+    from subgrid.records.build import Running, estimate, prepare, save_plan
     from subgrid.records.build import build as build_records
-    from subgrid.records.plan import Part
+    from subgrid.records.draws import Draw
+    from subgrid.records.plan import Part, Wanted
     from subgrid.source.locations import Location
     from subgrid.source.steps import Choice
 
-    settings = BuildSettings(variables, float64, parse_size(shard_size), seed)
-    chosen = Part.parse(part)
-    ready = prepare(Location(source), settings, Choice(start, end, stride), validation=validation, grid=grid, plan=plan)
-    _show_plan(estimate(ready, out), ready.blueprint.plan.split)
-    if dry_run:
+    drawn = Draw.parse(draw) if draw else None
+    mixed = span or (drawn.steps if drawn else 0)
+    settings = BuildSettings(variables, float64, parse_size(shard_size), seed, mixed)
+    wanted = Wanted(Choice(start, end, stride), drawn)
+    running = Running(Part.parse(part), workers, skip_bad, scratch=scratch, scheduler=scheduler)
+    ready = prepare(Location(source), settings, wanted, validation=validation, grid=grid, plan=plan)
+    _show_plan(estimate(ready, out, scratch), ready.blueprint.plan.split)
+    if plan_only:
+        save_plan(ready)
+        chosen = ready.blueprint.plan
+        print(f"{plan}: {len(chosen.training) + len(chosen.validation):,} steps written down")
+    if dry_run or plan_only:
         return
     with terminal.progress("build") as report:
-        manifest = build_records(ready, out, Running(chosen, workers, skip_bad, report))
+        manifest = build_records(ready, out, replace(running, progress=report))
     if manifest is None:
         print(f"{out}: part {part} is done; other parts are not")
         return
+    _show_made(out, manifest)
+
+
+def _show_made(out: str, manifest: "Manifest") -> None:
     counted = {"without mlo": len(manifest.skipped), "dropped": len(manifest.dropped),
                "with another date inside": manifest.other_time}  # fmt: skip
     for what, count in counted.items():
@@ -101,13 +125,34 @@ def build(
 def _show_plan(plan: "Estimate", split: str) -> None:
     for name in plan.steps:
         if plan.rows[name]:
-            terminal.say(f"{name}: {plan.steps[name]:,} steps, {plan.rows[name]:,} rows, {plan.groups[name]:,} groups")
+            terminal.say(
+                f"{name}: {plan.steps[name]:,} steps, {plan.rows[name]:,} rows, {plan.groups[name]:,} groups, "
+                f"{plan.shards[name]:,} shards"
+            )
     if plan.skipped:
         terminal.say(f"skipped: {plan.skipped:,} steps without an mlo file")
     if split.startswith("rows="):
         terminal.say("this split leaks: validation rows have training rows of the same step as neighbours")
+    needed = f", its scratch space at most {terminal.size(plan.scratch)}" if plan.scratch else ""
     terminal.say(f"size: {terminal.size(plan.bytes)} of {terminal.size(plan.free)} free; memory of a worker about "
-                 f"{terminal.size(plan.memory)}")  # fmt: skip
+                 f"{terminal.size(plan.memory)}{needed}")  # fmt: skip
+
+
+def merge(
+    out: Annotated[Path, typer.Argument(help="Folder of the data set.")],
+    parts: Annotated[list[Path], typer.Argument(metavar="PART...", help="Folders of parts, in any order.")],
+    part: Annotated[str, typer.Option(help="i/N: a data set of the i-th of N parts of the plan alone.")] = "1/1",
+    copy: Annotated[bool, typer.Option("--copy", help="Copy shards instead of linking them.")] = False,
+) -> None:
+    """Join parts of one plan that were built in folders of their own, by links.
+
+    Example: subgrid merge data part-1 part-2 part-3
+    """
+    from subgrid.records.merge import merge as merge_records
+    from subgrid.records.plan import Part
+
+    manifest = merge_records(out, parts, Part.parse(part), copy)
+    _show_made(str(out), manifest)
 
 
 def inspect(
@@ -129,17 +174,25 @@ def inspect(
         print(inspection.as_text(found))
 
 
-def verify(dataset: Annotated[Path, typer.Argument(help="Folder of a data set.")]) -> None:
-    """Check every byte of a data set against its manifest; names the shard and row that is damaged.
+def verify(
+    dataset: Annotated[Path, typer.Argument(help="Folder of a data set.")],
+    repair: Annotated[bool, typer.Option("--repair", help="Take damaged groups back; the same build makes them "
+                                         "anew.")] = False,
+) -> None:  # fmt: skip
+    """Check every byte of a data set against its manifest.
 
     Example: subgrid verify data
     """
+    from subgrid.records.repair import take_back
     from subgrid.records.verify import verify as verify_records
 
     with terminal.progress("verify", "bytes") as report:
         wrong = verify_records(dataset, report)
     for line in wrong:
         terminal.say(f"error: {line}")
+    if wrong and repair:
+        for name in take_back(dataset):
+            terminal.say(f"{name}: taken back; run the same build again")
     if wrong:
         raise typer.Exit(1)
     print(f"{dataset}: every row is whole")

@@ -8,17 +8,18 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from subgrid.errors import DatasetError, SettingsError
 from subgrid.records.example import Feature, RecordLayout
-from subgrid.records.files import write_json, write_whole
-from subgrid.records.plan import Group, Plan, make_groups, read_plan
+from subgrid.records.plan import Group, Plan, make_groups, parse_plan
+from subgrid.records.store import LocalStore, Store, as_store, write_json
 from subgrid.records.stored import Storage
 from subgrid.schema.grid import Grid
 from subgrid.schema.variable_sets import VariableSet, variable_set
 
 FORMAT = "subgrid-build/1"
-BUILD_FILE, PLAN_FILE, GRID_FILE = "build.json", "plan.json", "grid.nc"
+BUILD_FILE, PLAN_FILE, GRID_FILE, SOURCE_FILE = "build.json", "plan.json", "grid.nc", "source.json"
 SHARDS, PARTS = "shards", "parts"
 
 
@@ -31,17 +32,22 @@ class BuildSettings:
         float64: store rows in float64 instead of float32.
         shard_size: bytes of a shard, about.
         seed: of all permutations and draws of the build.
+        span: steps whose rows are mixed; 0: as many as fill a shard. Where a shard holds fewer, as in high resolution,
+            the rows of that many steps are permuted together and cut into shards.
     """
 
     variables: str = "kaggle"
     float64: bool = False
     shard_size: int = 64_000_000
     seed: int = 0
+    span: int = 0
 
     def __post_init__(self) -> None:
         variable_set(self.variables)
         if self.shard_size < 1:
             raise SettingsError(f"shard size must be at least 1 byte, found {self.shard_size}")
+        if self.span < 0:
+            raise SettingsError(f"span must be a number of steps, found {self.span}")
 
 
 def dataset_layout(variables: VariableSet, float64: bool) -> RecordLayout:
@@ -78,7 +84,19 @@ class Blueprint:
     @cached_property
     def groups(self) -> list[Group]:
         """All groups, training before validation."""
-        return make_groups(self.plan, self.grid.columns, self.layout.stride, self.settings.shard_size)
+        sizes = self.settings.shard_size, self.settings.span
+        return make_groups(self.plan, self.grid.columns * self.layout.stride, *sizes)
+
+    def shards_of(self, rows: int) -> int:
+        """Shards that so many rows of one group become: 1, unless a span was given."""
+        if not self.settings.span:
+            return 1
+        return max(1, round(rows * self.layout.stride / self.settings.shard_size))
+
+    @property
+    def step_bytes(self) -> int:
+        """Bytes of the values of one step in float64, which is about the size of its two raw files."""
+        return self.grid.columns * (self.variables.input_width + self.variables.target_width) * 8
 
     @property
     def input_storage(self) -> Storage:
@@ -98,22 +116,26 @@ class Blueprint:
         parts = {**asdict(self.settings), "plan": self.plan.digest, "grid": self.grid.digest}
         return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
-    def lay(self, out: Path) -> None:
+    def lay(self, out: Store | Path) -> None:
         """Lay the blueprint into the folder of a build, or compare it with the one that is there.
 
         Raises:
             DatasetError: the folder holds something else, or a build of other settings, plan or grid (named).
         """
-        if out.exists() and not out.is_dir():
-            raise DatasetError(f"{out}: expected a folder to build into, found a file")
-        if not (out / BUILD_FILE).exists():
-            self._refuse_strangers(out)
-            for folder in (out / SHARDS, out / PARTS):
-                folder.mkdir(parents=True, exist_ok=True)
-            write_whole(out / GRID_FILE, self.grid.write)
-            write_json(out / PLAN_FILE, self.plan.to_json())
-            write_json(out / BUILD_FILE, {"format": FORMAT, **asdict(self.settings)})
-        found = read_blueprint(out)  # another part may have been first
+        store = as_store(out)
+        if isinstance(store, LocalStore) and store.folder.exists() and not store.folder.is_dir():
+            raise DatasetError(f"{store.label()}: expected a folder to build into, found a file")
+        if not store.exists(BUILD_FILE):
+            _refuse_strangers(store)
+            store.begin((SHARDS, PARTS))
+            store.write(GRID_FILE, self.grid.write)
+            write_json(store, PLAN_FILE, self.plan.to_json())
+            write_json(store, BUILD_FILE, {"format": FORMAT, **asdict(self.settings)})
+        self.compare(store)  # another part may have been first
+
+    def compare(self, out: Store | Path) -> None:
+        """Raise DatasetError, naming what differs, unless this is the blueprint that lies in a folder."""
+        found = read_blueprint(out)
         for name, one, other in (
             *((key, getattr(found.settings, key), value) for key, value in asdict(self.settings).items()),
             ("plan", found.plan.digest[:12], self.plan.digest[:12]),
@@ -121,29 +143,36 @@ class Blueprint:
         ):
             if one != other:
                 raise DatasetError(
-                    f"{out}: holds a build with {name} = {one}, this one has {name} = {other}; use another folder, or "
-                    "the same settings to go on with it"
+                    f"{as_store(out).label()}: holds a build with {name} = {one}, this one has {name} = {other}; use "
+                    "another folder, or the same settings to go on with it"
                 )
 
-    @staticmethod
-    def _refuse_strangers(out: Path) -> None:
-        ours = {SHARDS, PARTS, BUILD_FILE, PLAN_FILE, GRID_FILE}
-        strangers = [
-            item.name for item in (out.iterdir() if out.exists() else ())
-            if item.name not in ours and ".partial-" not in item.name
-        ]  # fmt: skip
-        if strangers:
-            raise DatasetError(
-                f"{out}: expected an empty folder or an unfinished build, found {', '.join(sorted(strangers)[:5])}"
-            )
+
+def _refuse_strangers(store: Store) -> None:
+    strangers = sorted(store.listing() - {SHARDS, PARTS, BUILD_FILE, PLAN_FILE, GRID_FILE, SOURCE_FILE})
+    if strangers:
+        raise DatasetError(
+            f"{store.label()}: expected an empty folder or an unfinished build, found {', '.join(strangers[:5])}"
+        )
 
 
-def read_blueprint(out: Path) -> Blueprint:
+def read_blueprint(out: Store | Path) -> Blueprint:
     """Read the blueprint of a build's folder; raises DatasetError when it is not one."""
+    store = as_store(out)
     try:
-        data = json.loads((out / BUILD_FILE).read_text())
+        data = json.loads(store.read(BUILD_FILE).decode())
         if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
-            raise DatasetError(f"{out / BUILD_FILE}: expected format {FORMAT}")
-        return Blueprint(BuildSettings(**data), read_plan(out / PLAN_FILE), Grid.read(out / GRID_FILE))
-    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
-        raise DatasetError(f"{out}: not the folder of a build ({error})") from error
+            raise DatasetError(f"{store.label(BUILD_FILE)}: expected format {FORMAT}")
+        plan = parse_plan(store.read(PLAN_FILE), store.label(PLAN_FILE))
+        return Blueprint(BuildSettings(**data), plan, _read_grid(store))
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
+        raise DatasetError(f"{store.label()}: not the folder of a build ({error})") from error
+
+
+def _read_grid(store: Store) -> Grid:
+    if isinstance(store, LocalStore):
+        return Grid.read(store.folder / GRID_FILE)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / GRID_FILE
+        path.write_bytes(store.read(GRID_FILE))
+        return Grid.read(path)

@@ -5,30 +5,31 @@ A build that is killed, cut into parts or given more workers ends with the same 
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from subgrid.errors import DatasetError, InputError
+from subgrid.errors import DatasetError, InputError, SettingsError
 from subgrid.records.blueprint import Blueprint, BuildSettings
-from subgrid.records.files import write_json, write_whole
+from subgrid.records.cluster import run_on_cluster
+from subgrid.records.files import write_json
+from subgrid.records.finish import STATISTICS_FILE as STATISTICS_FILE
+from subgrid.records.finish import Origin, finish, finished, settle_origin
 from subgrid.records.group import GroupJob
-from subgrid.records.ledger import is_done, read_report, write_part
-from subgrid.records.manifest import MANIFEST, Manifest, make_manifest, read_manifest
-from subgrid.records.plan import Part, make_plan, read_plan
+from subgrid.records.ledger import done_groups, write_part
+from subgrid.records.manifest import MANIFEST, Manifest
+from subgrid.records.plan import Part, Plan, Wanted, make_plan, read_plan
 from subgrid.records.shard import IN_MEMORY
 from subgrid.records.splits import SPLITS, parse_split
+from subgrid.records.store import RemoteStore, Store, as_store, refuse_processes
 from subgrid.records.workers import Meter, run
 from subgrid.schema.grid import Grid
+from subgrid.source.ahead import steps_ahead
 from subgrid.source.locations import GRID_ENDING, Location
+from subgrid.source.naming import naming_of
 from subgrid.source.steps import Choice, Step, list_steps
-from subgrid.source.synthetic.files import SETTINGS_FILE
-from subgrid.statistics.table import Table, write_tables
 
-STATISTICS_FILE = "statistics.nc"
 EVERY_STEP = Choice()
-_REAL, _SYNTHETIC = "CC-BY-4.0 (ClimSim, LEAP)", "Apache-2.0 (made-up data, no simulation of the real world)"
 
 
 @dataclass(frozen=True)
@@ -40,25 +41,38 @@ class Prepared:
         steps: the listed steps by label.
         blueprint: what is to be built.
         plan: the file that holds the plan, or shall hold it.
+        listed: whether the source was listed; where the plan says how files are called, it is not.
     """
 
     source: Location
     steps: dict[str, Step]
     blueprint: Blueprint
     plan: Path | None = None
+    listed: bool = True
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a build will take: its plan in numbers."""
+    """What a build will take: its plan in numbers.
+
+    Attributes:
+        steps, rows, groups, shards: by split.
+        skipped: steps without an ``mlo``.
+        bytes: of all shards.
+        free: bytes free where they are made: on the output's disk, or on that of scratch space.
+        memory: bytes of a worker, about.
+        scratch: bytes that a worker needs at most in scratch space, 0 for output on a local disk.
+    """
 
     steps: dict[str, int]
     skipped: int
     rows: dict[str, int]
     groups: dict[str, int]
+    shards: dict[str, int]
     bytes: int
     free: int
     memory: int
+    scratch: int
 
 
 @dataclass(frozen=True)
@@ -70,12 +84,16 @@ class Running:
         workers: local processes.
         skip_bad: drop and count steps that are refused.
         progress: called with (rows done, rows of the part), also for groups that were done before.
+        scratch: folder for files on their way to a URL; default the one for temporary files.
+        scheduler: address of a Dask scheduler whose workers make the groups.
     """
 
     part: Part = Part()
     workers: int = 1
     skip_bad: bool = False
     progress: Callable[[int, int], None] | None = None
+    scratch: Path | None = None
+    scheduler: str | None = None
 
 
 def find_grid(source: Location) -> str:
@@ -89,9 +107,9 @@ def find_grid(source: Location) -> str:
     return found[0]
 
 
-def read_grid(source: Location) -> Grid:
-    """The grid of a source, local or remote."""
-    name = find_grid(source)
+def read_grid(source: Location, name: str = "") -> Grid:
+    """The grid of a source, local or remote; ``name`` of its file where it is known."""
+    name = name or find_grid(source)
     if not source.remote:
         return Grid.read(source.local(name))
     with TemporaryDirectory() as folder:
@@ -103,7 +121,7 @@ def read_grid(source: Location) -> Grid:
 def prepare(
     source: Location,
     settings: BuildSettings,
-    choice: Choice = EVERY_STEP,
+    wanted: Choice | Wanted = EVERY_STEP,
     *,
     validation: str | None = None,
     grid: Path | None = None,
@@ -114,107 +132,135 @@ def prepare(
     Args:
         source: where the raw steps are.
         settings: of the data set.
-        choice, validation: which steps, and the rule of the split.
+        wanted, validation: which steps, and the rule of the split.
         grid: the grid file; default the one in the source.
-        plan: a plan file, used if it exists; ``build`` writes it first if not.
-    Raises DatasetError where the plan file exists and takes other steps than choice and validation say.
+        plan: a plan file, used if it exists; ``build`` writes it first if not. Where it says how the files are called,
+            and nothing else is wanted but the draw it was made with, the source is not listed.
+    Raises DatasetError where the plan file exists and takes other steps than the other arguments say.
     """
-    frozen_grid = Grid.read(grid) if grid else read_grid(source)
+    asked = wanted if isinstance(wanted, Wanted) else Wanted(wanted)
+    known = read_plan(plan) if plan is not None and plan.exists() else None
+    drawn_so = known is not None and asked.draw is not None and known.draw == asked.described(settings.seed)
+    unsaid = not validation and asked.choice == EVERY_STEP and (asked.draw is None or drawn_so)
+    if known is not None and known.naming is not None and unsaid:
+        return _unlisted(source, settings, known, grid, plan)
+    name = "" if grid else find_grid(source)
+    frozen_grid = Grid.read(grid) if grid else read_grid(source, name)
     steps = list_steps(source)
-    wanted = partial(make_plan, choice.of(steps), parse_split(validation), frozen_grid.columns)
-    if plan is None or not plan.exists():
-        made = wanted()
-    else:
-        made = read_plan(plan)
-        if (validation or choice != EVERY_STEP) and wanted().digest != made.digest:
+    if known is None or not unsaid:
+        made = make_plan(asked.of(steps, settings.seed), parse_split(validation), frozen_grid.columns)
+        made = replace(made, draw=asked.described(settings.seed), naming=naming_of(steps, name))
+        if known is not None and made.digest != known.digest:
             raise DatasetError(
-                f"{plan}: the plan exists and takes other steps than start, end, stride and validation say; leave them "
-                "out, or name another file"
+                f"{plan}: the plan exists and takes other steps than start, end, stride, draw and validation "
+                "say; leave them out, or name another file"
             )
+        known = made
     listed = {step.label: step for step in steps if step.mlo is not None}
-    return Prepared(source, listed, Blueprint(settings, made, frozen_grid), plan)
+    return Prepared(source, listed, Blueprint(settings, known, frozen_grid), plan)
 
 
-def estimate(prepared: Prepared, out: Path) -> Estimate:
+def _unlisted(source: Location, settings: BuildSettings, plan: Plan, grid: Path | None, file: Path | None) -> Prepared:
+    """What ``prepare`` makes of a plan that names the files; raises InputError where none of it is in the source."""
+    naming = plan.naming
+    assert naming is not None
+    steps = {label: naming.step(label) for split in SPLITS for label in plan.steps(split)}
+    ends = [steps[labels[place]] for labels in (plan.training, plan.validation) if labels for place in (0, -1)]
+    if not any(source.exists(step.mli) for step in ends):
+        raise InputError(
+            f"{source.label(ends[0].mli)}: the file is not there, nor others of {file}; is this the plan's source?"
+        )
+    frozen_grid = Grid.read(grid) if grid else read_grid(source, naming.grid)
+    return Prepared(source, steps, Blueprint(settings, plan, frozen_grid), file, listed=False)
+
+
+def estimate(prepared: Prepared, out: Path | str, scratch: Path | None = None) -> Estimate:
     """What the whole build will take, before it starts."""
-    blueprint = prepared.blueprint
-    plan, columns = blueprint.plan, blueprint.grid.columns
+    blueprint, store = prepared.blueprint, as_store(out, scratch)
+    plan, columns, stride = blueprint.plan, blueprint.grid.columns, blueprint.layout.stride
     steps = {split: len(plan.steps(split)) for split in SPLITS}
     rows = {split: count * columns for split, count in steps.items()}
     drawn = plan.validation_rows
     rows = {"training": rows["training"] - drawn, "validation": rows["validation"] + drawn}
     groups = {split: sum(group.split == split for group in blueprint.groups) for split in SPLITS}
-    existing = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    shards = {split: sum(blueprint.shards_of(len(group.steps) * columns) for group in blueprint.groups
+                         if group.split == split) for split in SPLITS}  # fmt: skip
     rows_of_group = max(len(group.steps) for group in blueprint.groups) * columns
-    shards = 2 * min(rows_of_group * blueprint.layout.stride, IN_MEMORY)  # one is filled while the other is synced
-    step = columns * (blueprint.variables.input_width + blueprint.variables.target_width) * 8 * 4
+    group_bytes = rows_of_group * stride
+    # One group is filled while the other is synced; large ones are filled through mappings of their files.
+    filled = 2 * group_bytes if group_bytes <= IN_MEMORY else 0
+    # What is fetched ahead, the step before it, and what is on the way twice while an answer is put together.
+    ahead = (steps_ahead(blueprint.step_bytes) + 2) * blueprint.step_bytes if prepared.source.remote else 0
+    made_at = store.scratch if isinstance(store, RemoteStore) else Path(store.label())
+    existing = next(folder for folder in (made_at, *made_at.absolute().parents) if folder.exists())
     return Estimate(
-        steps, len(plan.skipped), rows, groups, sum(rows.values()) * blueprint.layout.stride,
-        shutil.disk_usage(existing).free, step + shards + 32 * rows_of_group + 100_000_000,
+        steps, len(plan.skipped), rows, groups, shards, sum(rows.values()) * stride, shutil.disk_usage(existing).free,
+        4 * blueprint.step_bytes + ahead + filled + 32 * rows_of_group + 600 * sum(steps.values()) + 100_000_000,
+        2 * group_bytes if store.remote else 0,
     )  # fmt: skip
 
 
-def build(prepared: Prepared, out: Path, running: Running = Running()) -> Manifest | None:
-    """Make a part of a data set and, when it completes the plan, its manifest.
+def build(prepared: Prepared, out: Store | Path | str, running: Running = Running()) -> Manifest | None:
+    """Make a part of a data set at a path or URL and, when it completes the plan, its manifest.
 
     Returns the manifest, or None while other parts are not done.
 
     Raises:
         InputError: a step cannot be used (groups that are done stay done).
         DatasetError: the folder holds something else.
-        SubgridError: the disk is full, a worker was killed.
+        SettingsError: workers cannot see the output.
+        SubgridError: the disk is full, a worker was killed, the network does not answer.
     """
-    blueprint = prepared.blueprint
-    if (out / MANIFEST).exists():
-        blueprint.lay(out)
-        return _finished(prepared.source, out)
+    blueprint, origin = prepared.blueprint, Origin.of(prepared.source)
+    store = as_store(out, running.scratch)
+    if running.workers > 1 or running.scheduler:
+        refuse_processes(store)
+    if store.exists(MANIFEST):
+        blueprint.compare(store)
+        manifest = finished(store, origin)
+        _refuse_share(blueprint, manifest, store)
+        return manifest
     if prepared.plan is not None and not prepared.plan.exists():
-        write_json(prepared.plan, blueprint.plan.to_json())
-    blueprint.lay(out)
-    groups = running.part.of(blueprint.groups)
-    columns = blueprint.grid.columns
-    meter = Meter(sum(len(group.steps) for group in groups) * columns, running.progress)
-    jobs = []
-    for group in groups:
-        if is_done(out, group):
-            meter.add(len(group.steps) * columns)
-        else:
-            files = {label: prepared.steps[label] for label in group.steps if label in prepared.steps}
-            jobs.append(GroupJob(out, blueprint, prepared.source, group, files, running.skip_bad))
-    run(jobs, running.workers, meter)
-    write_part(out, running.part, blueprint)
-    if all(is_done(out, group) for group in blueprint.groups):
-        return _finish(prepared, out)
+        save_plan(prepared)
+    with store.held():
+        blueprint.lay(store)
+        settle_origin(store, origin)
+        _make(prepared, store, running)
+        write_part(store, running.part, blueprint)
+        if len(done_groups(store, blueprint.groups)) == len(blueprint.groups):
+            return finish(store, blueprint, blueprint.groups, origin)
     return None
 
 
-def _finished(source: Location, out: Path) -> Manifest:
-    """The manifest of a finished build, which must be of this source: dates and grids of two may be the same."""
-    manifest = read_manifest(out)
-    one, other = (Path(url).expanduser().resolve() for url in (manifest.source, source.url))
-    if manifest.source != source.url and (source.remote or one != other):
-        raise DatasetError(f"{out}: was built from {manifest.source}, not from {source.url}; use another folder")
-    return manifest
+def _refuse_share(blueprint: Blueprint, manifest: Manifest, store: Store) -> None:
+    """Raise DatasetError for a data set that ``merge`` made of some of the plan's groups."""
+    planned = sum(len(group.steps) for group in blueprint.groups) - len(manifest.dropped)
+    if sum(shard.rows for shard in manifest.shards) < planned * blueprint.grid.columns:
+        raise DatasetError(f"{store.label()}: holds some parts of the plan, joined by merge; build into another folder")
 
 
-def _finish(prepared: Prepared, out: Path) -> Manifest:
-    """Fold the moments in the order of groups, write statistics and, last, the manifest."""
+def save_plan(prepared: Prepared) -> None:
+    """Write the plan file of a build; raises SettingsError where none was named."""
+    if prepared.plan is None:
+        raise SettingsError("name the file that shall hold the plan: --plan FILE")
+    prepared.plan.parent.mkdir(parents=True, exist_ok=True)
+    write_json(prepared.plan, prepared.blueprint.plan.to_json())
+
+
+def _make(prepared: Prepared, store: Store, running: Running) -> None:
+    """Make the groups of a part that are not done."""
     blueprint = prepared.blueprint
-    reports, tables = [], {split: Table.zero(blueprint.variables) for split in SPLITS}
-    for group in blueprint.groups:
-        report = read_report(out, group, blueprint.digest)
-        for split in report.moments:
-            tables[split] += report.table(split, blueprint.variables)
-        reports.append(report.model_copy(update={"moments": {}}))  # moments of thousands of groups fill the memory
-    manifest = make_manifest(blueprint, reports, prepared.source.url, _licence(prepared.source))
-    if not manifest.rows("training"):
-        raise InputError(f"{prepared.source.url}: every training step was dropped; there is nothing to train on")
-    kept = {split: table for split, table in tables.items() if manifest.rows(split)}
-    write_whole(out / STATISTICS_FILE, lambda aside: write_tables(aside, kept, {"dataset": manifest.digest}))
-    write_json(out / MANIFEST, manifest.model_dump())
-    return manifest
-
-
-def _licence(source: Location) -> str:
-    """Made-up data are told by the file that their maker leaves; everything else is taken for ClimSim's."""
-    return _SYNTHETIC if SETTINGS_FILE in source.names() else _REAL
+    groups, columns = running.part.of(blueprint.groups), blueprint.grid.columns
+    meter = Meter(sum(len(group.steps) for group in groups) * columns, running.progress)
+    done = {group.name for group in done_groups(store, groups)}
+    jobs = []
+    for group in groups:
+        if group.name in done:
+            meter.add(len(group.steps) * columns)
+        else:
+            files = {label: prepared.steps[label] for label in group.steps if label in prepared.steps}
+            jobs.append(GroupJob(store, blueprint, prepared.source, group, files, running.skip_bad, prepared.listed))
+    if running.scheduler:
+        run_on_cluster(jobs, running.scheduler, meter)
+    else:
+        run(jobs, running.workers, meter)

@@ -4,9 +4,9 @@ Rows of a group are permuted by (seed, split, group). Because all records have o
 straight to their places: memory is a few steps and at most two shards (see ``records.shard``), whatever the data.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,20 +14,23 @@ import numpy as np
 
 from subgrid.errors import InputError
 from subgrid.records.blueprint import SHARDS, Blueprint
-from subgrid.records.ledger import GroupReport, Shard, encoded, write_report
+from subgrid.records.group_shards import Cut, GroupShards
+from subgrid.records.ledger import GroupReport, encoded, write_report
 from subgrid.records.order import permutation
 from subgrid.records.plan import Group
-from subgrid.records.shard import ShardWriter, remove_partials
 from subgrid.records.splits import SPLITS, TRAINING, VALIDATION
+from subgrid.records.store import Store, as_store
 from subgrid.schema.variable_sets import VariableSet
 from subgrid.schema.variables import FILL_LIMIT, TIME_STEP
-from subgrid.source.columns import StepColumns, StepReader
+from subgrid.source.ahead import Ahead, steps_ahead
+from subgrid.source.columns import AbsentError, StepColumns, StepReader
 from subgrid.source.locations import Location
 from subgrid.source.steps import Step, label_of, time_of
 from subgrid.statistics.moments import Moments
 from subgrid.statistics.table import Table
 
 _Limits = tuple[np.ndarray, np.ndarray]
+_ABSENT = "not in the source"
 _DRAW = 2  # tells the draws of validation rows from the permutations of groups, whose key starts with 0 or 1
 
 
@@ -42,14 +45,21 @@ class GroupJob:
         group: which group.
         files: the listed steps by label; a planned one that is absent here is dropped and counted.
         skip_bad: drop and count a step that is refused, instead of stopping.
+        listed: whether the source was listed; where it was not, a file that proves absent is dropped and counted too.
     """
 
-    out: Path
+    out: Store | Path
     blueprint: Blueprint
     source: Location
     group: Group
     files: dict[str, Step]
     skip_bad: bool
+    listed: bool = True
+
+    @property
+    def rows(self) -> int:
+        """Rows of the group when no step is dropped."""
+        return len(self.group.steps) * self.blueprint.grid.columns
 
 
 class _RefusedError(Exception):
@@ -71,19 +81,17 @@ class Filled:
     """A group whose rows are all at their places, and which is not synced nor declared finished yet."""
 
     job: GroupJob
-    writers: dict[str, ShardWriter]
+    writers: dict[str, GroupShards]
     tally: _Tally
     dropped: dict[str, str]
 
     def finish(self) -> GroupReport:
-        """Sync the shards, give them their names, declare the group finished."""
+        """Sync the shards, bring them where they belong, declare the group finished."""
         blueprint = self.job.blueprint
         with ExitStack() as stack:
             for writer in self.writers.values():
                 stack.enter_context(writer)
-            shards = tuple(
-                _finish_shard(split, writer, blueprint.layout.stride) for split, writer in self.writers.items()
-            )
+            shards = tuple(shard for writer in self.writers.values() for shard in writer.finish())
         report = GroupReport(
             build=blueprint.digest,
             group=self.job.group.name,
@@ -98,28 +106,36 @@ class Filled:
         return report
 
 
-def fill_group(job: GroupJob, progress: Callable[[int], None] | None = None) -> Filled:
+def fill_group(
+    job: GroupJob, progress: Callable[[int], None] | None = None, source: Location | Ahead | None = None
+) -> Filled:
     """Read, check, measure and store the steps of a group; ``progress`` is called with the rows of each step done.
+
+    ``source`` is what to read from where that is not the job's location itself.
 
     Raises InputError for a step that cannot be used, unless the job skips bad ones.
     """
-    dropped = {label: "not in the source" for label in job.group.steps if label not in job.files}
+    dropped = {label: _ABSENT for label in job.group.steps if label not in job.files}
     while True:
         try:
-            return _attempt(job, dropped, progress)
+            return _attempt(job, source or job.source, dropped, progress)
         except _RefusedError as refused:
             label, error = refused.args
-            if not job.skip_bad:
+            absent = isinstance(error, AbsentError) and not job.listed
+            if not (job.skip_bad or absent):
                 raise error from None
-            dropped[label] = str(error)
+            dropped[label] = _ABSENT if absent else str(error)
 
 
 def build_groups(jobs: Sequence[GroupJob], progress: Callable[[int], None] | None = None) -> None:
-    """Build groups one after the other; while one is synced in the background, the next is filled."""
-    with ThreadPoolExecutor(1, thread_name_prefix="sync") as background:
+    """Build groups one after the other; while one is synced in the background, the next is filled.
+
+    The steps of a remote source are fetched ahead, across groups.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="sync") as background, _source(jobs) as source:
         syncing: Future | None = None
         for job in jobs:
-            filled = fill_group(job, progress)
+            filled = fill_group(job, progress, source)
             with ExitStack() as stack:
                 for writer in filled.writers.values():
                     stack.enter_context(writer)  # abandoned if the group before it could not be finished
@@ -131,15 +147,29 @@ def build_groups(jobs: Sequence[GroupJob], progress: Callable[[int], None] | Non
             syncing.result()
 
 
-def _attempt(job: GroupJob, dropped: dict[str, str], progress: Callable[[int], None] | None) -> Filled:
+@contextmanager
+def _source(jobs: Sequence[GroupJob]) -> Iterator[Location | Ahead | None]:
+    """What all of the jobs read from; they are of one build."""
+    if not jobs or not jobs[0].source.remote:
+        yield None
+        return
+    steps = [job.files[label] for job in jobs for label in job.group.steps if label in job.files]
+    names = (name for step in steps for name in (step.mli, step.mlo) if name is not None)
+    with Ahead(jobs[0].source, names, 2 * steps_ahead(jobs[0].blueprint.step_bytes)) as ahead:
+        yield ahead
+
+
+def _attempt(
+    job: GroupJob, source: Location | Ahead, dropped: dict[str, str], progress: Callable[[int], None] | None
+) -> Filled:
     blueprint, columns = job.blueprint, job.blueprint.grid.columns
-    reader = StepReader(job.source, blueprint.variables, columns)
+    reader = StepReader(source, blueprint.variables, columns)
     splits = _split_rows(job, dropped)
     tally = _Tally({split: Table.zero(blueprint.variables) for split in splits})
     records = blueprint.layout.blank(columns)
     with ExitStack() as stack:
         writers = {
-            split: stack.enter_context(_open_shard(job, split, int((places >= 0).sum())))
+            split: stack.enter_context(_open_shards(job, split, int((places >= 0).sum())))
             for split, places in splits.items()
         }
         for number, label in enumerate(job.group.steps):
@@ -191,16 +221,12 @@ def _places(order: np.ndarray, member: np.ndarray) -> np.ndarray:
     return places
 
 
-def _open_shard(job: GroupJob, split: str, rows: int) -> ShardWriter:
+def _open_shards(job: GroupJob, split: str, rows: int) -> GroupShards:
     drawn = "-drawn" if split != job.group.split else ""
-    path = job.out / SHARDS / f"{split}-{job.group.index:05d}{drawn}.tfrecord"
-    remove_partials(path)
-    return ShardWriter(path, rows, job.blueprint.layout.stride)
-
-
-def _finish_shard(split: str, writer: ShardWriter, stride: int) -> Shard:
-    crc = writer.finish()
-    return Shard(name=writer.path.name, split=split, rows=writer.size // stride, bytes=writer.size, crc32c=crc)
+    stem, count = f"{split}-{job.group.index:05d}", min(rows, job.blueprint.shards_of(job.rows))
+    names = [f"{stem}-{number:04d}{drawn}" for number in range(count)] if count > 1 else [f"{stem}{drawn}"]
+    cut = Cut(split, tuple(f"{name}.tfrecord" for name in names), rows, job.blueprint.layout.stride)
+    return GroupShards(as_store(job.out), SHARDS, cut)
 
 
 def _store(

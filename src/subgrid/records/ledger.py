@@ -6,6 +6,7 @@ groups when the build is finished: the statistics are the same bits however the 
 
 import base64
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from subgrid.errors import DatasetError
 from subgrid.records.blueprint import PARTS, Blueprint
-from subgrid.records.files import write_json
 from subgrid.records.plan import Group, Part
+from subgrid.records.store import Store, as_store, write_json
 from subgrid.schema.variable_sets import VariableSet
 from subgrid.statistics.table import Table
 
@@ -86,38 +87,44 @@ def _decoded(text: str) -> np.ndarray:
     return np.frombuffer(base64.b64decode(text), dtype="<f8").reshape(5, -1)
 
 
-def report_path(out: Path, group: Group) -> Path:
-    """Where a group's file stands."""
-    return out / PARTS / f"{group.name}.json"
+def report_name(group: Group) -> str:
+    """How a group's file is called in a build's folder."""
+    return f"{PARTS}/{group.name}.json"
 
 
-def is_done(out: Path, group: Group) -> bool:
-    """Whether a group is finished."""
-    return report_path(out, group).exists()
+def done_groups(out: Store | Path, groups: Sequence[Group]) -> list[Group]:
+    """Those of the groups that are finished; one listing, however many they are."""
+    found = as_store(out).listing(PARTS)
+    return [group for group in groups if f"{group.name}.json" in found]
 
 
-def write_report(out: Path, group: Group, report: GroupReport) -> None:
+def write_report(out: Store | Path, group: Group, report: GroupReport) -> None:
     """Declare a group finished."""
-    write_json(report_path(out, group), report.model_dump())
+    write_json(as_store(out), report_name(group), report.model_dump())
 
 
-def read_report(out: Path, group: Group, build: str) -> GroupReport:
+def read_report(out: Store | Path, group: Group, build: str) -> GroupReport:
     """Read a group's file; raises DatasetError when it is damaged or of another build."""
-    path = report_path(out, group)
+    store, name = as_store(out), report_name(group)
     try:
-        report = GroupReport.model_validate_json(path.read_text())
+        report = GroupReport.model_validate_json(store.read(name))
     except (ValidationError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: damaged; delete it and run the build again to make the group anew") from error
+        raise DatasetError(
+            f"{store.label(name)}: damaged; delete it and run the build again to make the group anew"
+        ) from error
     if report.build != build:
-        raise DatasetError(f"{path}: belongs to another build; this folder mixes two, build into a fresh one")
+        raise DatasetError(
+            f"{store.label(name)}: belongs to another build; this folder mixes two, build into a fresh one"
+        )
     return report
 
 
-def write_part(out: Path, part: Part, blueprint: Blueprint) -> None:
+def write_part(out: Store | Path, part: Part, blueprint: Blueprint) -> None:
     """Declare a part finished, also one without groups."""
     groups = [group.name for group in part.of(blueprint.groups)]
-    name = f"part-{part.index:04d}-of-{part.count:04d}.json"
-    write_json(out / PARTS / name, {"build": blueprint.digest, "part": [part.index, part.count], "groups": groups})
+    name = f"{PARTS}/part-{part.index:04d}-of-{part.count:04d}.json"
+    content = {"build": blueprint.digest, "part": [part.index, part.count], "groups": groups}
+    write_json(as_store(out), name, content)
 
 
 def plain(path: Path) -> Any:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from subgrid.errors import DatasetError, SettingsError
+from subgrid.records.draws import Draw
 from subgrid.records.order import spread
 from subgrid.records.splits import SPLITS, TRAINING, VALIDATION, SplitRule
-from subgrid.source.steps import Step, time_of
+from subgrid.source.naming import Naming
+from subgrid.source.steps import Choice, Step, time_of
 
 FORMAT = "subgrid-plan/1"
 _PARTS = 32  # from this many groups on, their number is a multiple of it: 32 parts then need whole groups each
@@ -30,6 +32,8 @@ class Plan:
         split: the rule that assigned them, as written.
         validation_rows: rows drawn from the training steps for validation, 0 for splits by step.
         skipped: labels of listed steps without an ``mlo``; they take no place.
+        draw: how the steps were drawn from those of the source, empty where they were not.
+        naming: how the source calls the files, where the names follow from the labels.
     """
 
     training: tuple[str, ...]
@@ -37,6 +41,8 @@ class Plan:
     split: str = ""
     validation_rows: int = 0
     skipped: tuple[str, ...] = ()
+    draw: str = ""
+    naming: Naming | None = None
 
     def steps(self, split: str) -> tuple[str, ...]:
         """Labels of the steps that a split's groups are cut from."""
@@ -56,6 +62,8 @@ class Plan:
             "validation_rows": self.validation_rows,
             "steps": {TRAINING: list(self.training), VALIDATION: list(self.validation)},
             "skipped": list(self.skipped),
+            "draw": self.draw,
+            "files": self.naming.to_json() if self.naming else None,
         }
 
     @classmethod
@@ -65,9 +73,11 @@ class Plan:
             if data["format"] != FORMAT:
                 raise DatasetError(f"{where}: expected a plan of format {FORMAT}, found {data['format']!r}")
             steps = {split: tuple(str(label) for label in data["steps"][split]) for split in SPLITS}
+            naming = Naming.from_json(data["files"], where) if data.get("files") else None
             plan = cls(
-                steps[TRAINING], steps[VALIDATION], data["split"], int(data["validation_rows"]), tuple(data["skipped"])
-            )
+                steps[TRAINING], steps[VALIDATION], data["split"], int(data["validation_rows"]),
+                tuple(data["skipped"]), str(data.get("draw", "")), naming,
+            )  # fmt: skip
             sorted_once = all(
                 list(labels) == sorted(set(labels), key=time_of) for labels in (plan.training, plan.validation)
             )
@@ -103,12 +113,37 @@ def make_plan(steps: Sequence[Step], rule: SplitRule, columns: int) -> Plan:
     return Plan(chosen[TRAINING], chosen[VALIDATION], rule.text, rule.rows, skipped)
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which of a source's steps a plan takes: those of ``choice``, and of these as many as ``draw`` says."""
+
+    choice: Choice = Choice()
+    draw: Draw | None = None
+
+    def of(self, steps: Sequence[Step], seed: int) -> list[Step]:
+        """The steps, sorted by time; raises SettingsError where there are none or too few."""
+        chosen = self.choice.of(steps)
+        return self.draw.of(chosen, seed) if self.draw else chosen
+
+    def described(self, seed: int) -> str:
+        """How the steps were drawn, for the plan file."""
+        return f"{self.draw} with seed {seed}" if self.draw else ""
+
+
 def read_plan(path: Path) -> Plan:
     """Read a plan file; raises DatasetError for anything else."""
     try:
-        return Plan.from_json(json.loads(path.read_text()), str(path))
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        return parse_plan(path.read_bytes(), str(path))
+    except OSError as error:
         raise DatasetError(f"{path}: not a plan file ({error})") from error
+
+
+def parse_plan(content: bytes, where: str) -> Plan:
+    """The plan in a file's content; ``where`` is for messages. Raises DatasetError for anything else."""
+    try:
+        return Plan.from_json(json.loads(content.decode()), where)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{where}: not a plan file ({error})") from error
 
 
 @dataclass(frozen=True)
@@ -133,24 +168,26 @@ class Group:
         return f"{self.split}-{self.index:05d}"
 
 
-def group_count(steps: int, columns: int, stride: int, shard_size: int) -> int:
-    """G: groups for that many steps of ``columns`` rows of ``stride`` bytes in shards of about ``shard_size`` bytes.
+def group_count(steps: int, step_bytes: int, shard_size: int, span: int = 0) -> int:
+    """G: groups for that many steps, each of ``step_bytes`` in a shard, in shards of about ``shard_size`` bytes.
 
-    A multiple of 32 from 32 on; never more than there are steps.
+    A multiple of 32 from 32 on; never more than there are steps. With a ``span`` it is steps div span, at least 1.
     """
-    wanted = min(steps, -(-steps * columns * stride // shard_size))
+    if span:
+        return min(steps, max(1, steps // span))
+    wanted = min(steps, -(-steps * step_bytes // shard_size))
     if wanted < _PARTS:
         return wanted
     return min(-(-wanted // _PARTS), steps // _PARTS) * _PARTS
 
 
-def make_groups(plan: Plan, columns: int, stride: int, shard_size: int) -> list[Group]:
-    """All groups of a plan, training before validation."""
+def make_groups(plan: Plan, step_bytes: int, shard_size: int, span: int = 0) -> list[Group]:
+    """All groups of a plan, training before validation; see ``group_count``."""
     groups = []
     for split in SPLITS:
         steps = plan.steps(split)
         drawn = [spread(plan.validation_rows if split == TRAINING else 0, len(steps), i) for i in range(len(steps))]
-        count = group_count(len(steps), columns, stride, shard_size)
+        count = group_count(len(steps), step_bytes, shard_size, span)
         groups += [Group(split, g, steps[g::count], tuple(drawn[g::count])) for g in range(count)]
     return groups
 

@@ -39,11 +39,15 @@ def _memory(size: int) -> np.ndarray:
 
 
 class ShardWriter:
-    """A shard of known size that is being written; a context manager that removes what was not finished."""
+    """A shard of known size that is being written; a context manager that removes what was not finished.
 
-    def __init__(self, path: Path, rows: int, stride: int) -> None:
+    ``mapped`` says whether it is filled through a mapping of its file; by default where it is large.
+    """
+
+    def __init__(self, path: Path, rows: int, stride: int, mapped: bool | None = None) -> None:
         self.path = path
         self.size = rows * stride
+        mapped = self.size > IN_MEMORY if mapped is None else mapped
         self._partial = path.with_name(f".{path.name}.partial-{uuid.uuid4().hex[:8]}")
         self._file = -1
         self._map: mmap.mmap | None = None
@@ -52,9 +56,9 @@ class ShardWriter:
             self._file = os.open(self._partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
             with suppress(OSError):  # ours while we live, see `remove_partials`; some file systems have no locks
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if self.size > IN_MEMORY:
+            if mapped:
                 os.posix_fallocate(self._file, 0, self.size)
-        if self.size > IN_MEMORY:
+        if mapped:
             self._map = mmap.mmap(self._file, self.size)
             self._bytes = np.frombuffer(self._map, dtype=np.uint8)
         else:

@@ -11,10 +11,15 @@ import numpy as np
 from subgrid.errors import InputError
 from subgrid.schema.variable_sets import VariableSet
 from subgrid.schema.variables import TIME_STEP, Variable, variable
+from subgrid.source.ahead import Ahead
 from subgrid.source.cdf5 import HeaderReader, UnsupportedError, view
 from subgrid.source.checks import check_range
 from subgrid.source.locations import Location
 from subgrid.source.steps import Step, label_of
+
+
+class AbsentError(InputError):
+    """A file that is not there at all, which a plan made elsewhere may name."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class StepReader:
         columns: grid columns that every file must have; None takes what the first file has.
     """
 
-    location: Location
+    location: Location | Ahead
     variables: VariableSet
     columns: int | None = None
     _memory: dict[str, np.ndarray] = field(default_factory=dict)
@@ -109,7 +114,7 @@ class StepReader:
         try:
             data = self.location.read(name, self._memory.get(kind))
         except FileNotFoundError as error:
-            raise InputError(f"{where}: the file is not there") from error
+            raise AbsentError(f"{where}: the file is not there") from error
         self._memory[kind] = data.base if isinstance(data.base, np.ndarray) else data
         try:
             header = self._headers[kind].read(data)

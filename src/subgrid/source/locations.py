@@ -1,6 +1,11 @@
-"""A folder of raw files, local or at any fsspec URL (``gs://``, ``s3://``, ``hf://``, ``https://``)."""
+"""A folder of raw files, local or at any fsspec URL (``gs://``, ``s3://``, ``hf://``, ``https://``).
+
+Endpoints, anonymous access, requester-pays and credentials are fsspec's own configuration (``~/.config/fsspec``, or
+variables such as ``FSSPEC_S3_ENDPOINT_URL``); what a URL says beside the place is never shown.
+"""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,11 +13,51 @@ from typing import Any
 import numpy as np
 
 from subgrid.errors import InputError, MissingExtraError
+from subgrid.source.retries import reason, retried, transient
 
 GRID_ENDING = "_grid-info.nc"
 """How the name of the grid file ends that lies beside raw steps."""
 
 _EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "s3a": "s3", "hf": "hub"}
+
+
+def is_remote(url: str) -> bool:
+    """Whether a file system other than the local one is asked."""
+    return "://" in url and not url.startswith("file://")
+
+
+def shown(url: str) -> str:
+    """A URL without what may be secret: user and password, and what follows a question mark."""
+    return re.sub(r"://[^/@]*@", "://", url).partition("?")[0] if is_remote(url) else url
+
+
+def file_system(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL and the path in it.
+
+    Raises MissingExtraError for a missing library, InputError for a URL that fsspec does not know.
+    """
+    from fsspec.core import url_to_fs
+
+    try:
+        return url_to_fs(url)
+    except ImportError as error:
+        scheme = url.split("://")[0]
+        extra = _EXTRAS.get(scheme)
+        hint = f"pip install 'subgrid[{extra}]'" if extra else "install the file system that fsspec names"
+        raise MissingExtraError(f"{shown(url)}: {scheme}:// needs an optional library; {hint}") from error
+    except ValueError as error:
+        raise InputError(f"{shown(url)}: not a location that fsspec knows ({error})") from error
+
+
+def there_is(system: Any, path: str) -> bool:
+    """Whether a file system has a file or folder; unlike its ``exists``, an error is no answer, and raised."""
+    try:
+        system.info(path)
+    except FileNotFoundError as error:
+        if transient(error):
+            raise
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -24,33 +69,25 @@ class Location:
     @property
     def remote(self) -> bool:
         """Whether a file system other than the local one is asked."""
-        return "://" in self.url and not self.url.startswith("file://")
-
-    def _open(self) -> tuple[Any, str]:
-        from fsspec.core import url_to_fs
-
-        try:
-            return url_to_fs(self.url)
-        except ImportError as error:
-            scheme = self.url.split("://")[0]
-            extra = _EXTRAS.get(scheme)
-            hint = f"pip install 'subgrid[{extra}]'" if extra else "install the file system that fsspec names"
-            raise MissingExtraError(f"{self.url}: reading {scheme}:// needs an optional library; {hint}") from error
-        except ValueError as error:
-            raise InputError(f"{self.url}: not a location that fsspec knows ({error})") from error
+        return is_remote(self.url)
 
     def names(self) -> list[str]:
         """All files below the folder, sorted, links to folders followed; raises InputError when it is not there."""
-        system, path = self._open()
-        if system.isfile(path):
-            raise InputError(
-                f"{self.url}: is a file; expected a folder of raw steps, a data set, or a .csv or .parquet"
-            )
-        if not system.exists(path):
-            raise InputError(f"{self.url}: no such folder; expected raw steps laid out like train/0001-02/*.mli.*.nc")
+        system, path = file_system(self.url)
         start = path.rstrip("/") + "/"
+        try:
+            there = retried(lambda: there_is(system, path))
+            found = retried(lambda: system.find(path)) if there and self.remote else ()
+        except Exception as error:
+            raise InputError(f"{shown(self.url)}: cannot be listed ({reason(error)})") from error
+        if not there:
+            raise InputError(
+                f"{shown(self.url)}: no such folder; expected raw steps laid out like train/0001-02/*.mli.*.nc"
+            )
         if self.remote:
-            return sorted(name.removeprefix(start) for name in system.find(path))
+            return sorted(name.removeprefix(start) for name in found)
+        if os.path.isfile(path):
+            raise InputError(f"{self.url}: is a file; expected a folder of raw steps, a data set, .csv or .parquet")
         return sorted(
             f"{folder}/{name}".removeprefix(start)
             for folder, _, names in os.walk(path, followlinks=True)
@@ -68,14 +105,32 @@ class Location:
                 if memory is None or memory.size < size:
                     memory = np.empty(size, dtype=np.uint8)
                 return memory[: file.readinto(memory[:size].data)]
-        system, path = self._open()
-        return np.frombuffer(system.cat_file(f"{path.rstrip('/')}/{name}"), dtype=np.uint8)
+        system, path = file_system(self.url)
+        try:
+            content = retried(lambda: system.cat_file(f"{path.rstrip('/')}/{name}"))
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise InputError(
+                f"{self.label(name)}: cannot be read ({reason(error)}); nothing is lost: run the same command again"
+            ) from error
+        return np.frombuffer(content, dtype=np.uint8)
+
+    def exists(self, name: str) -> bool:
+        """Whether there is such a file; costs no listing."""
+        if not self.remote:
+            return self.local(name).exists()
+        system, path = file_system(self.url)
+        try:
+            return retried(lambda: there_is(system, f"{path.rstrip('/')}/{name}"))
+        except Exception as error:
+            raise InputError(f"{self.label(name)}: cannot be looked up ({reason(error)})") from error
 
     def open_file(self) -> Any:
         """The location itself, where it is one file, opened for reading bytes."""
         if not self.remote:
             return open(self.local(""), "rb")
-        system, path = self._open()
+        system, path = file_system(self.url)
         return system.open(path, "rb")
 
     def local(self, name: str) -> Path:
@@ -84,4 +139,4 @@ class Location:
 
     def label(self, name: str) -> str:
         """How a file is called in messages."""
-        return f"{self.url.rstrip('/')}/{name}"
+        return f"{shown(self.url).rstrip('/')}/{name}"

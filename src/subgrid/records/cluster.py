@@ -1,0 +1,140 @@
+"""Groups made by the workers of a Dask cluster: groups go there as jobs, what they made goes straight to the output.
+
+Workers must see output and source under the same path or URL, and have subgrid installed. The blueprint is not sent:
+a worker reads it, once, from where the build lies. A worker that is killed loses the groups it had open, which the
+scheduler gives to others.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from subgrid.errors import DatasetError, MissingExtraError, SubgridError
+from subgrid.records.blueprint import Blueprint, read_blueprint
+from subgrid.records.group import GroupJob, build_groups
+from subgrid.records.plan import Group
+from subgrid.records.store import LocalStore, Store
+from subgrid.records.workers import Meter
+from subgrid.source.locations import Location
+from subgrid.source.retries import reason
+from subgrid.source.steps import Step
+
+_PATIENCE = 30
+"""Seconds to wait for the scheduler's first answer."""
+
+_AHEAD = 2
+"""Groups sent for every thread of the cluster: jobs carry names of steps, and a plan may have thousands of groups."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A ``GroupJob`` without what its worker can read for itself."""
+
+    store: Store
+    build: str
+    source: Location
+    group: Group
+    files: dict[str, Step]
+    skip_bad: bool
+    listed: bool
+
+    @classmethod
+    def of(cls, job: GroupJob, store: Store) -> "Sent":
+        """The job for a worker in another working folder."""
+        source = job.source if job.source.remote else Location(str(job.source.local("").resolve()))
+        return cls(store, job.blueprint.digest, source, job.group, job.files, job.skip_bad, job.listed)
+
+    def make(self) -> int | SubgridError:
+        """Make the group; returns its rows, or the error that stopped it.
+
+        The error is a bare one: with its traceback and the errors behind it, it might not travel.
+        """
+        try:
+            return self._make()
+        except SubgridError as error:
+            return type(error)(str(error))
+
+    def _make(self) -> int:
+        blueprint = _blueprint(self.store, self.build)
+        job = GroupJob(self.store, blueprint, self.source, self.group, self.files, self.skip_bad, self.listed)
+        build_groups([job])
+        return job.rows
+
+
+@lru_cache(maxsize=4)
+def _blueprint(store: Store, digest: str) -> Blueprint:
+    found = read_blueprint(store)
+    if found.digest != digest:
+        raise DatasetError(f"{store.label()}: a worker of the cluster finds another build there")
+    return found
+
+
+def run_on_cluster(jobs: list[GroupJob], address: str, meter: Meter) -> None:
+    """Make groups on a cluster.
+
+    Raises:
+        MissingExtraError: Dask is not installed.
+        InputError: a step cannot be used; groups that are done stay done.
+        SubgridError: no scheduler at the address, or the workers of a group were killed again and again.
+    """
+    if not jobs:
+        return
+    store = jobs[0].out if not isinstance(jobs[0].out, Path) else LocalStore(jobs[0].out)
+    if isinstance(store, LocalStore):
+        store = replace(store, folder=store.folder.resolve())
+    with _client(address) as client:
+        from distributed import as_completed
+
+        waiting = iter(jobs)
+        threads = max(1, sum(client.nthreads().values()))
+
+        def send(count: int) -> list[Any]:
+            return [client.submit(Sent.make, Sent.of(job, store), pure=False) for job in islice(waiting, count)]
+
+        under_way = as_completed(send(_AHEAD * threads), loop=client.loop)
+        for future in under_way:
+            meter.add(_result(future))
+            under_way.update(send(1))
+
+
+def _result(future: Any) -> int:
+    """Rows of a group that was made."""
+    from concurrent.futures import CancelledError
+
+    from distributed import KilledWorker
+
+    try:
+        result = future.result()
+    except KilledWorker as error:
+        raise SubgridError(
+            "the workers that made a group were killed one after the other (out of memory?); finished groups are kept: "
+            "give the workers fewer threads or more memory and run the same command again"
+        ) from error
+    except (CancelledError, TimeoutError) as error:
+        raise SubgridError(
+            "the cluster's scheduler was lost; finished groups are kept: start one and run the same command again"
+        ) from error
+    if isinstance(result, SubgridError):
+        raise result
+    return int(result)
+
+
+@contextmanager
+def _client(address: str) -> Iterator[Any]:
+    """A client of a scheduler; when it leaves, what it had sent is forgotten there."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise MissingExtraError("a cluster needs Dask; pip install 'subgrid[dask]'") from error
+    try:
+        client = Client(address, timeout=_PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise SubgridError(f"{address}: no Dask scheduler answers there ({reason(error)})") from error
+    try:
+        yield client
+    finally:
+        client.close()

@@ -1,0 +1,48 @@
+"""Local room for files on their way elsewhere: a folder of this process, which a killed process leaves behind.
+
+Every process holds a lock on its folder as long as it lives; folders that nobody holds are swept.
+"""
+
+import atexit
+import fcntl
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+_PREFIX = "subgrid-scratch-"
+_held: dict[tuple[Path, int], tuple[Path, int]] = {}
+
+
+def own_folder(parent: Path) -> Path:
+    """The folder of this process below ``parent``, made when first asked for; those of ended ones go before."""
+    key = parent.resolve(), os.getpid()
+    while key not in _held or not _held[key][0].is_dir():
+        parent.mkdir(parents=True, exist_ok=True)
+        sweep(parent)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        handle = os.open(folder, os.O_RDONLY)
+        with suppress(OSError):  # some file systems have no locks: there, nothing is swept either
+            fcntl.flock(handle, fcntl.LOCK_EX)  # another process may be sweeping it, before it is known to be ours
+        _held[key] = folder, handle
+    return _held[key][0]
+
+
+def sweep(parent: Path) -> None:
+    """Remove the folders below ``parent`` whose processes have ended."""
+    for folder in parent.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(handle)
+
+
+@atexit.register
+def _leave() -> None:
+    for (_, process), (folder, _) in _held.items():
+        if process == os.getpid():
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,103 @@
+"""Groups made by a real cluster of processes on this machine, one of which is killed."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import pytest
+
+from subgrid.errors import DatasetError, InputError, SubgridError
+from subgrid.records import cluster as module
+from subgrid.records.build import Prepared, Running, build
+from subgrid.records.cluster import Sent, run_on_cluster
+from subgrid.records.group import GroupJob
+from subgrid.records.ledger import done_groups
+from subgrid.records.manifest import read_manifest
+from subgrid.records.store import LocalStore
+from subgrid.records.workers import Meter
+
+Ready = Callable[..., Prepared]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Two worker processes, each begun again by its nanny when it is killed."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as running:
+        yield running
+
+
+def job_of(prepared: Prepared, out: Path, number: int = 0) -> GroupJob:
+    group = prepared.blueprint.groups[number]
+    files = {label: prepared.steps[label] for label in group.steps}
+    return GroupJob(out, prepared.blueprint, prepared.source, group, files, False)
+
+
+def test_a_job_is_small_and_makes_its_group_anywhere(
+    ready: Ready, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = ready()
+    prepared.blueprint.lay(tmp_path)
+    job = job_of(prepared, tmp_path)
+    sent = Sent.of(job, LocalStore(tmp_path))
+    monkeypatch.chdir("/")
+    assert sent.make() == job.rows == 48
+    assert done_groups(tmp_path, prepared.blueprint.groups) == [job.group]
+    name = "shards/training-00000.tfrecord"
+    assert (tmp_path / name).read_bytes() == (built / name).read_bytes()
+
+
+def test_a_worker_that_finds_another_build_refuses(ready: Ready, tmp_path: Path) -> None:
+    ready(seed=3).blueprint.lay(tmp_path)
+    found = Sent.of(job_of(ready(), tmp_path), LocalStore(tmp_path)).make()
+    assert isinstance(found, DatasetError) and "a worker of the cluster finds another build there" in str(found)
+
+
+def test_without_a_scheduler_there_is_an_error(ready: Ready, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(module, "_PATIENCE", 0.2)
+    with pytest.raises(SubgridError, match="tcp://127.0.0.1:9: no Dask scheduler answers there"):
+        run_on_cluster([job_of(ready(), tmp_path)], "tcp://127.0.0.1:9", Meter(1, None))
+    run_on_cluster([], "tcp://127.0.0.1:9", Meter(1, None))
+
+
+@pytest.mark.slow
+def test_a_cluster_makes_the_same_data_set_though_a_worker_is_killed(
+    ready: Ready, built: Path, tmp_path: Path, cluster: Any
+) -> None:
+    seen: list[int] = []
+
+    def kill_once(rows: int, total: int) -> None:
+        seen.append(rows)
+        if len(seen) == 2:
+            os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
+
+    manifest = build(ready(), tmp_path, Running(scheduler=cluster.scheduler_address, progress=kill_once))
+    assert manifest is not None and manifest.digest == read_manifest(built).digest
+    assert seen[-1] == 19 * 24 and seen == sorted(seen)
+    shards = {path.name: path.read_bytes() for path in (built / "shards").iterdir()}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "shards").iterdir()} == shards
+
+
+@pytest.mark.slow
+def test_a_bad_step_is_named_and_the_cluster_stays_usable(
+    ready: Ready, built: Path, copied: Path, tmp_path: Path, cluster: Any
+) -> None:
+    prepared = ready(copied)
+    path = next(copied.rglob(f"*.mlo.{prepared.blueprint.groups[4].steps[0]}.nc"))
+    whole = path.read_bytes()
+    path.unlink()
+    path.write_bytes(whole)
+    with netCDF4.Dataset(path, "a") as file:
+        file["state_t"][...] = float("nan")
+    running = Running(scheduler=cluster.scheduler_address)
+    with pytest.raises(InputError, match=rf"{path.name}: state_t holds 1440 NaN"):
+        build(prepared, tmp_path / "out", running)
+    path.write_bytes(whole)
+    manifest = build(prepared, tmp_path / "out", running)
+    assert manifest is not None and manifest.digest == read_manifest(built).digest

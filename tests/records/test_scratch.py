@@ -1,0 +1,47 @@
+"""Scratch space of this process stays, that of a killed one goes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from subgrid.records.scratch import own_folder, sweep
+
+CHILD = """
+import pathlib, sys, time
+from subgrid.records.scratch import own_folder
+(own_folder(pathlib.Path(sys.argv[1])) / "file").write_bytes(b"x")
+print("ready", flush=True)
+time.sleep(60 if sys.argv[2] == "stay" else 0)
+"""
+
+
+def child(parent: Path, way: str) -> "subprocess.Popen[str]":
+    process = subprocess.Popen([sys.executable, "-c", CHILD, str(parent), way], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    return process
+
+
+def test_folders_of_killed_processes_are_swept(tmp_path: Path) -> None:
+    ours = own_folder(tmp_path)
+    assert own_folder(tmp_path) == ours
+    other = child(tmp_path, "stay")
+    sweep(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2, "both processes live"
+    other.kill()
+    other.wait()
+    assert len(list(tmp_path.iterdir())) == 2
+    sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == [ours]
+
+
+def test_a_new_process_sweeps_first(tmp_path: Path) -> None:
+    other = child(tmp_path, "stay")
+    other.kill()
+    other.wait()
+    ours = own_folder(tmp_path)
+    assert list(tmp_path.iterdir()) == [ours]
+
+
+def test_a_process_that_ends_takes_its_folder_with_it(tmp_path: Path) -> None:
+    child(tmp_path, "go").wait()
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,87 @@
+"""What may pass is tried again, what may not is told at once."""
+
+import errno
+
+import pytest
+
+from subgrid.source import retries
+from subgrid.source.retries import reason, retried, transient
+
+
+class ClientError(Exception):
+    """Like an error of a client library, which carries a status."""
+
+    def __init__(self, status: object, **more: object) -> None:
+        super().__init__("refused")
+        self.__dict__.update({"status": status, **more})
+
+
+ClientError.__module__ = "aiohttp.client"
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds that were slept, without sleeping them."""
+    slept: list[float] = []
+    monkeypatch.setattr(retries.time, "sleep", slept.append)
+    return slept
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (TimeoutError(), True),
+        (ConnectionResetError(), True),
+        (OSError("cut"), True),
+        (ClientError(503), True),
+        (ClientError("429"), True),
+        (ClientError(404), False),
+        (ClientError(None, response=ClientError(None, status_code=403)), False),
+        (FileNotFoundError(), False),
+        (PermissionError(), False),
+        (OSError(errno.ENOSPC, "full"), False),
+        (ValueError(), False),
+    ],
+)
+def test_what_may_pass(error: Exception, expected: bool) -> None:
+    assert transient(error) is expected
+
+
+def test_what_fsspec_calls_not_found_is_looked_into() -> None:
+    """Its http does so for any failure while it asks for a size."""
+    for cause, expected in ((ClientError(503), True), (TimeoutError(), True), (ClientError(404), False), (None, False)):
+        error = FileNotFoundError("url")
+        error.__cause__ = cause
+        assert transient(error) is expected
+
+
+def test_a_call_is_made_until_it_succeeds(pauses: list[float]) -> None:
+    left = [TimeoutError(), ClientError(500), None]
+
+    def call() -> str:
+        if (error := left.pop(0)) is not None:
+            raise error
+        return "done"
+
+    assert retried(call) == "done"
+    assert len(pauses) == 2 and all(0.5 * base <= one <= 1.5 * base for one, base in zip(pauses, (0.5, 1), strict=True))
+
+
+def test_patience_ends(pauses: list[float]) -> None:
+    def call() -> None:
+        raise TimeoutError("still nothing")
+
+    with pytest.raises(TimeoutError, match="still nothing"):
+        retried(call)
+    assert len(pauses) == len(retries.PAUSES)
+
+
+def test_what_will_not_pass_is_raised_at_once(pauses: list[float]) -> None:
+    with pytest.raises(ZeroDivisionError):
+        retried(lambda: 1 / 0)
+    assert pauses == []
+
+
+def test_a_reason_is_one_line() -> None:
+    assert reason(OSError("one\n  two")) == "OSError: one two"
+    assert reason(TimeoutError()) == "TimeoutError"

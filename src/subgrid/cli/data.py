@@ -112,7 +112,7 @@ def _show_plan(plan: "Estimate", split: str) -> None:
 
 def inspect(
     path: Annotated[
-        Path, typer.Argument(help="Raw steps, data set, build under way, run, prediction, or all of a chain.")
+        str, typer.Argument(help="Raw steps, data set, build under way, run, prediction, or all of a chain.")
     ],
     json: Annotated[bool, _JSON] = False,
 ) -> None:
@@ -129,7 +129,7 @@ def inspect(
         print(inspection.as_text(found))
 
 
-def verify(dataset: Annotated[Path, typer.Argument(help="Folder of a data set.")]) -> None:
+def verify(dataset: Annotated[str, typer.Argument(help="A data set: a folder, a URL or a pointer.")]) -> None:
     """Check every byte of a data set against its manifest; names the shard and row that is damaged.
 
     Example: subgrid verify data
@@ -146,10 +146,10 @@ def verify(dataset: Annotated[Path, typer.Argument(help="Folder of a data set.")
 
 
 def stats(
-    datasets: Annotated[list[Path], typer.Argument(help="One data set or several, folded together.")],
+    datasets: Annotated[list[str], typer.Argument(help="One data set or several, folded together.")],
     split: Annotated[str, typer.Option(help="training or validation.")] = "training",
     out: Annotated[Path | None, typer.Option(help="Save the moments as NetCDF.")] = None,
-    compare: Annotated[Path | None, typer.Option(help="A statistics.nc, a data set, or a folder of ClimSim's "
+    compare: Annotated[str | None, typer.Option(help="A statistics.nc, a data set, or a folder of ClimSim's "
                                                       "published tables.")] = None,
 ) -> None:  # fmt: skip
     """Moments of the columns of one data set or of several together, and how far they lie from others.

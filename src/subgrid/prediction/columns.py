@@ -8,13 +8,12 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 
 import numpy as np
 
 from subgrid.errors import DatasetError, InputError
 from subgrid.records.build import GRID_ENDING, read_grid
-from subgrid.records.manifest import MANIFEST
+from subgrid.records.place import holds_dataset
 from subgrid.records.reader import Dataset
 from subgrid.schema.grid import Grid
 from subgrid.schema.variable_sets import VariableSet
@@ -170,13 +169,13 @@ def _among(row: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 def open_columns(path: str, variables: VariableSet, split: str | None = None) -> Columns:
-    """Open a data set or a folder of raw steps.
+    """Open a data set (a folder, a URL, a pointer) or a folder of raw steps.
 
     Raises:
         DatasetError: a data set of another variable set, or without that split.
         InputError: no raw steps there, or a split asked of raw steps.
     """
-    if (Path(path) / MANIFEST).exists() or (Path(path) / "build.json").exists():
+    if holds_dataset(path):
         dataset = Dataset.open(path)
         if dataset.variables != variables:
             raise DatasetError(

@@ -135,13 +135,20 @@ def read_manifest(folder: Path) -> Manifest:
         DatasetError: no manifest (an unfinished build, or no data set), a damaged one, one whose digest does not
             follow from its content, or a shard name that leads out of the folder.
     """
-    path = folder / MANIFEST
     try:
-        manifest = Manifest.model_validate_json(path.read_text())
+        content = (folder / MANIFEST).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         state = "an unfinished build: run the same build again" if (folder / "build.json").exists() else "no data set"
         raise DatasetError(f"{folder}: expected a data set with a {MANIFEST}, found {state}") from None
-    except (ValidationError, UnicodeDecodeError) as error:
+    return parse_manifest(content, str(folder))
+
+
+def parse_manifest(content: bytes, folder: str) -> Manifest:
+    """The manifest from the bytes of its file; as ``read_manifest``, with ``folder`` for messages."""
+    path = f"{folder}/{MANIFEST}"
+    try:
+        manifest = Manifest.model_validate_json(content)
+    except ValidationError as error:
         raise DatasetError(f"{path}: damaged, or written by another version of subgrid ({error})") from error
     if manifest.format != FORMAT:
         raise DatasetError(f"{path}: expected format {FORMAT}, found {manifest.format!r}")

@@ -1,0 +1,54 @@
+"""Pointer files: a small local file that names the URL of a data set, for data whose place changes.
+
+``subgrid pointer FILE URL`` writes it, whole or not at all. A pointer stands wherever a data set is given; it is read
+again when a shard cannot be read, so a training run goes on from the new place.
+"""
+
+import json
+from pathlib import Path
+
+from subgrid.errors import DatasetError, SettingsError
+from subgrid.records.files import write_json
+from subgrid.records.transfer import plain_url
+
+FORMAT = "subgrid-pointer/1"
+_LARGEST = 64_000  # bytes; anything larger is no pointer
+
+
+def write_pointer(path: Path, url: str) -> str:
+    """Let ``path`` name ``url`` from now on; a folder's path is written in full. Returns what was written.
+
+    Raises:
+        SettingsError: ``path`` holds something else than a pointer, or the URL a user, password or query: these may be
+            secrets, and belong to fsspec's own configuration.
+    """
+    if path.is_dir() or (path.exists() and read_pointer(path) is None):
+        raise SettingsError(f"{path}: exists and is no pointer; choose another FILE")
+    if "://" not in url:
+        url = str(Path(url).expanduser().resolve())
+    elif plain_url(url) != url:
+        raise SettingsError(
+            f"{plain_url(url)}: a pointer keeps no user, password, query or fragment, found one of them in the URL; "
+            "leave it out and give secrets to fsspec (environment, or its configuration files)"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"format": FORMAT, "url": url})
+    return url
+
+
+def read_pointer(path: Path) -> str | None:
+    """The URL that a pointer names; None when ``path`` is no pointer.
+
+    Raises DatasetError for a damaged one.
+    """
+    if not path.is_file() or path.stat().st_size > _LARGEST:
+        return None
+    try:
+        data = json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return None
+    if not isinstance(data, dict) or not str(data.get("format")).startswith("subgrid-pointer/"):
+        return None
+    if data["format"] != FORMAT or not isinstance(data.get("url"), str) or not data["url"]:
+        raise DatasetError(f"{path}: expected a pointer of format {FORMAT} with a url; write it anew")
+    return data["url"]

@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from subgrid import __version__
-from subgrid.cli import combining, data, judging, learning
+from subgrid.cli import combining, data, judging, learning, sharing
 from subgrid.errors import SubgridError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ data.register(app)
 learning.register(app)
 judging.register(app)
 combining.register(app)
+sharing.register(app)
 
 
 def _version(asked: bool) -> None:

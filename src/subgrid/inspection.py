@@ -13,11 +13,10 @@ from subgrid.prediction.store import read_prediction_manifest
 from subgrid.records.blueprint import BUILD_FILE, read_blueprint
 from subgrid.records.ledger import is_done, plain
 from subgrid.records.manifest import MANIFEST as DATASET
-from subgrid.records.place import holds_dataset, is_url
+from subgrid.records.place import holds_dataset
 from subgrid.records.pointer import read_pointer
 from subgrid.records.reader import Dataset
-from subgrid.records.transfer import plain_url
-from subgrid.source.locations import Location
+from subgrid.source.locations import Location, is_remote, shown
 from subgrid.source.steps import list_steps
 from subgrid.statistics.compare import compare_tables, read_any
 from subgrid.statistics.table import Table
@@ -30,7 +29,7 @@ def inspect(place: str | Path) -> dict[str, Any]:
 
     ``kind`` says what it is. Raises DatasetError when it is none of ours.
     """
-    if is_url(place) or read_pointer(Path(place)):
+    if is_remote(str(place)) or read_pointer(Path(place)):
         return _dataset(place) if holds_dataset(place) else _raw(place)
     path = Path(place)
     if not path.is_dir():
@@ -148,7 +147,7 @@ def _raw(path: str | Path) -> dict[str, Any]:
     steps = list_steps(Location(str(path)))
     return {
         "kind": "raw steps",
-        "path": plain_url(str(path)),
+        "path": shown(str(path)),
         "steps": len(steps),
         "first": steps[0].label,
         "last": steps[-1].label,

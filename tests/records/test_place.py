@@ -6,7 +6,7 @@ import fsspec
 import pytest
 
 from subgrid.records.bucket import Bucket
-from subgrid.records.place import Folder, holds_dataset, is_url, open_place
+from subgrid.records.place import Folder, holds_dataset, open_place
 from subgrid.records.pointer import write_pointer
 
 
@@ -14,7 +14,7 @@ def test_a_place_is_what_is_given(tmp_path: Path) -> None:
     write_pointer(tmp_path / "pointer", "memory://there/data")
     for given in (tmp_path, str(tmp_path), f"file://{tmp_path}"):
         found = open_place(given)
-        assert isinstance(found, Folder) and found.label == str(tmp_path) and not is_url(given)
+        assert isinstance(found, Folder) and found.label == str(tmp_path)
     for given in ("memory://there/data", tmp_path / "pointer", str(tmp_path / "pointer")):
         found = open_place(given)
         assert isinstance(found, Bucket) and found.label == "memory://there/data"

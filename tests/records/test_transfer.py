@@ -16,7 +16,6 @@ from subgrid.records.transfer import (
     StoppedError,
     TransferError,
     fetch,
-    plain_url,
     read_object,
     size_of,
     within,
@@ -139,15 +138,3 @@ def test_an_unknown_scheme_is_an_error_at_once() -> None:
 def test_within_hands_on_what_a_call_raises(memory: Any) -> None:
     with pytest.raises(FileNotFoundError):
         within(1, memory, "info", "/transfers/absent")
-
-
-@pytest.mark.parametrize(
-    ("url", "plain"),
-    [
-        ("gs://bucket/data", "gs://bucket/data"),
-        ("https://me:word@host:80/data?sig=x#y", "https://host:80/data"),
-        ("data/here", "data/here"),
-    ],
-)
-def test_plain_urls_hold_no_secrets(url: str, plain: str) -> None:
-    assert plain_url(url) == plain

@@ -26,7 +26,8 @@ from subgrid.records.ledger import Shard
 from subgrid.records.manifest import MANIFEST, Manifest, parse_manifest
 from subgrid.records.pointer import read_pointer
 from subgrid.records.shards import Shards, map_shard
-from subgrid.records.transfer import Fixed, Origin, Patience, plain_url
+from subgrid.records.transfer import Fixed, Origin, Patience
+from subgrid.source.locations import shown
 
 CACHE, CACHE_SIZE = "SUBGRID_CACHE", "SUBGRID_CACHE_SIZE"
 _SIZE = "50GB"
@@ -87,10 +88,10 @@ class Pointed:
                 content = transfer.read_object(MANIFEST, Fixed(url), Patience(tries=1))
             except (SubgridError, OSError):
                 return False  # not there yet: the old place is tried again, then this one
-            found = parse_manifest(content, plain_url(url)).digest
+            found = parse_manifest(content, f"{shown(url)}/{MANIFEST}").digest
             if found != self.digest:
                 raise DatasetError(
-                    f"{self.path}: points to {plain_url(url)} now, a data set with digest {found}; expected "
+                    f"{self.path}: points to {shown(url)} now, a data set with digest {found}; expected "
                     f"{self.digest}; let the pointer name a copy of the same data set"
                 )
         self.url = url
@@ -107,7 +108,7 @@ class Bucket:
 
     def __init__(self, place: str | Path, fetching: Fetching | None = None) -> None:
         self.origin: Origin = Pointed(place) if isinstance(place, Path) else Fixed(place)
-        self.folder: Path | str = place if isinstance(place, Path) else plain_url(place)
+        self.folder: Path | str = place if isinstance(place, Path) else shown(place)
         self.fetching = fetching or Fetching.from_environment()
         self.digest = ""
 
@@ -119,7 +120,7 @@ class Bucket:
             raise DatasetError(
                 f"{self.label}: expected a data set with a {MANIFEST}, found none (an unfinished build has none)"
             ) from None
-        manifest = parse_manifest(content, self.label)
+        manifest = parse_manifest(content, f"{self.label}/{MANIFEST}")
         self.digest = manifest.digest
         if isinstance(self.origin, Pointed):
             self.origin.digest = manifest.digest
@@ -128,7 +129,7 @@ class Bucket:
     @property
     def label(self) -> str:
         """Where the data set lies at this moment."""
-        return plain_url(self.origin.url).rstrip("/")
+        return shown(self.origin.url).rstrip("/")
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:

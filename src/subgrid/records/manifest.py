@@ -136,25 +136,24 @@ def read_manifest(folder: Path) -> Manifest:
             follow from its content, or a shard name that leads out of the folder.
     """
     try:
-        content = (folder / MANIFEST).read_bytes()
+        text = (folder / MANIFEST).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         state = "an unfinished build: run the same build again" if (folder / "build.json").exists() else "no data set"
         raise DatasetError(f"{folder}: expected a data set with a {MANIFEST}, found {state}") from None
-    return parse_manifest(content, str(folder))
+    return parse_manifest(text, str(folder / MANIFEST))
 
 
-def parse_manifest(content: bytes, folder: str) -> Manifest:
-    """The manifest from the bytes of its file; as ``read_manifest``, with ``folder`` for messages."""
-    path = f"{folder}/{MANIFEST}"
+def parse_manifest(text: bytes, where: str) -> Manifest:
+    """Check a manifest's text; ``where`` is for messages. Raises DatasetError as ``read_manifest`` does."""
     try:
-        manifest = Manifest.model_validate_json(content)
-    except ValidationError as error:
-        raise DatasetError(f"{path}: damaged, or written by another version of subgrid ({error})") from error
+        manifest = Manifest.model_validate_json(text)
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{where}: damaged, or written by another version of subgrid ({error})") from error
     if manifest.format != FORMAT:
-        raise DatasetError(f"{path}: expected format {FORMAT}, found {manifest.format!r}")
+        raise DatasetError(f"{where}: expected format {FORMAT}, found {manifest.format!r}")
     if manifest.digest != manifest.computed_digest():
-        raise DatasetError(f"{path}: the digest does not follow from the content; the manifest was changed")
+        raise DatasetError(f"{where}: the digest does not follow from the content; the manifest was changed")
     for shard in manifest.shards:
         if Path(shard.name).name != shard.name or shard.name in ("", ".", "..") or "\0" in shard.name:
-            raise DatasetError(f"{path}: shard name {shard.name!r} leads out of the data set")
+            raise DatasetError(f"{where}: shard name {shard.name!r} leads out of the data set")
     return manifest

@@ -13,6 +13,7 @@ from subgrid.records.manifest import MANIFEST, Manifest, read_manifest
 from subgrid.records.pointer import read_pointer
 from subgrid.records.shards import Shards, open_shard
 from subgrid.records.transfer import Fixed, Patience
+from subgrid.source.locations import is_remote
 
 
 class Folder:
@@ -53,11 +54,6 @@ class Folder:
 Place = Folder | Bucket
 
 
-def is_url(place: str | Path) -> bool:
-    """Whether a file system other than the local one is meant."""
-    return isinstance(place, str) and "://" in place and not place.startswith("file://")
-
-
 def open_place(place: str | Path, fetching: Fetching | None = None) -> Place:
     """The place that a path or URL means; a path may be that of a pointer file.
 
@@ -69,7 +65,7 @@ def open_place(place: str | Path, fetching: Fetching | None = None) -> Place:
         SettingsError: the environment names no size.
         DatasetError: a damaged pointer.
     """
-    if is_url(place):
+    if is_remote(str(place)):
         return Bucket(str(place), fetching)
     path = Path(str(place).removeprefix("file://")).expanduser()
     return Folder(path) if read_pointer(path) is None else Bucket(path, fetching)
@@ -80,7 +76,7 @@ def holds_dataset(place: str | Path) -> bool:
 
     Raises TransferError when a URL cannot be asked.
     """
-    if is_url(place):
+    if is_remote(str(place)):
         try:
             return transfer.size_of(MANIFEST, Fixed(str(place)), Patience()) is not None
         except FileNotFoundError:

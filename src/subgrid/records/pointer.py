@@ -9,7 +9,7 @@ from pathlib import Path
 
 from subgrid.errors import DatasetError, SettingsError
 from subgrid.records.files import write_json
-from subgrid.records.transfer import plain_url
+from subgrid.source.locations import shown
 
 FORMAT = "subgrid-pointer/1"
 _LARGEST = 64_000  # bytes; anything larger is no pointer
@@ -26,9 +26,9 @@ def write_pointer(path: Path, url: str) -> str:
         raise SettingsError(f"{path}: exists and is no pointer; choose another FILE")
     if "://" not in url:
         url = str(Path(url).expanduser().resolve())
-    elif plain_url(url) != url:
+    elif shown(url) != url:
         raise SettingsError(
-            f"{plain_url(url)}: a pointer keeps no user, password, query or fragment, found one of them in the URL; "
+            f"{shown(url)}: a pointer keeps no user, password, query or fragment, found one of them in the URL; "
             "leave it out and give secrets to fsspec (environment, or its configuration files)"
         )
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -8,10 +8,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 from subgrid.errors import InputError, MissingExtraError, SubgridError
-from subgrid.source.locations import Location
+from subgrid.source.locations import file_system, shown
 
 T = TypeVar("T")
 
@@ -80,20 +79,6 @@ class Fixed:
         return False
 
 
-def plain_url(url: str) -> str:
-    """A URL for messages and files: without user, password, query and fragment, which may hold secrets."""
-    if "://" not in url:
-        return url
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
-def open_system(url: str) -> tuple[Any, str]:
-    """The fsspec file system of a URL and the path in it, without a slash at its end."""
-    system, path = Location(url)._open()
-    return system, path.rstrip("/")
-
-
 def within(seconds: float, system: Any, name: str, *arguments: Any, **options: Any) -> Any:
     """Call a method of a file system; raises TimeoutError when it brings nothing in time."""
     if getattr(system, "async_impl", False):
@@ -134,8 +119,8 @@ def persist(call: Callable[[Any, str, str], T], name: str, origin: Origin, patie
             raise StoppedError(f"{name}: no longer wanted")
         url = f"{origin.url.rstrip('/')}/{name}"
         try:
-            system, path = open_system(origin.url)
-            return call(system, f"{path}/{name}", url)
+            system, path = file_system(origin.url)
+            return call(system, f"{path.rstrip('/')}/{name}", url)
         except (InputError, MissingExtraError, StoppedError):
             raise
         except Exception as raised:
@@ -147,9 +132,9 @@ def persist(call: Callable[[Any, str, str], T], name: str, origin: Origin, patie
                 pause *= 2
                 continue
             if isinstance(error, FileNotFoundError):
-                raise FileNotFoundError(plain_url(url)) from None
+                raise FileNotFoundError(shown(url)) from None
             raise TransferError(_told(error, url, patience)) from error
-    raise TransferError(f"{plain_url(origin.url)}: moved {patience.tries} times while {name} was read")
+    raise TransferError(f"{shown(origin.url)}: moved {patience.tries} times while {name} was read")
 
 
 def _cause(error: Exception) -> Exception:
@@ -168,7 +153,7 @@ def _final(error: Exception) -> bool:
 
 
 def _told(error: Exception, url: str, patience: Patience) -> str:
-    where = plain_url(url)
+    where = shown(url)
     if isinstance(error, TimeoutError):
         why = f"no answer within {patience.stall:g} s"
     else:

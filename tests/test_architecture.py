@@ -16,7 +16,7 @@ ROOMS = (
     *("source", "statistics", "records", "representation", "model", "evaluation", "training", "prediction"),
     *("export", "coupling", "report"),
 )
-ORDER = (*FOUNDATION, *ROOMS, "recipe", "inspection", "chain", "cli")
+ORDER = (*FOUNDATION, *ROOMS, "recipe", "inspection", "publishing", "chain", "cli")
 """Left to right: a room imports from itself and from what stands to its left, never from the right."""
 
 LEARNING_ROOMS = ("representation", "model", "training", "prediction", "export", "coupling", "report")

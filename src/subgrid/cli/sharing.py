@@ -1,14 +1,16 @@
-"""Commands that carry data sets elsewhere: pointer."""
+"""Commands that carry things elsewhere: pointer, publish."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from subgrid.cli import terminal
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    for command in (pointer,):
+    for command in (pointer, publish):
         app.command()(command)
 
 
@@ -23,3 +25,31 @@ def pointer(
     from subgrid.records.pointer import write_pointer
 
     print(f"{file}: points to {write_pointer(file, url)}")
+
+
+def publish(
+    path: Annotated[Path, typer.Argument(help="Folder of a data set, a run or a prediction.")],
+    target: Annotated[str, typer.Argument(help="gs://..., s3://..., any URL that can be written; hf://datasets/OWNER/"
+                                               "NAME or hf://OWNER/NAME; or a folder, for links.")],
+    title: Annotated[str | None, typer.Option(help="Title of the card. Default: the folder's name.")] = None,
+    licence: Annotated[str | None, typer.Option(help="cc-by-4.0 or apache-2.0. Default: what a data set says of "
+                                                     "itself, else cc-by-4.0.")] = None,
+    kaggle: Annotated[str | None, typer.Option(metavar="OWNER/SLUG", help="Write dataset-metadata.json for the kaggle "
+                                               "client.")] = None,
+    split_into: Annotated[int, typer.Option(help="Cut a data set into so many, each in a folder of its own.",
+                                            min=1)] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent, and send nothing.")] = False,
+) -> None:  # fmt: skip
+    """Publish a data set, a run or a prediction with a card. The same command again sends what is missing.
+
+    Example: subgrid publish data hf://datasets/me/climsim-low-res
+    """
+    from subgrid.publishing.publish import PublishSettings
+    from subgrid.publishing.publish import publish as publish_folder
+
+    settings = PublishSettings(title, licence, kaggle, split_into, dry_run)
+    with terminal.progress("publish", "bytes") as report:
+        found = publish_folder(path, target, settings, report)
+    for one in found:
+        told = "to send" if dry_run else "sent"
+        print(f"{one.label}: {one.files:,} files {told}, {terminal.size(one.bytes)}; {one.kept:,} there already")

@@ -21,7 +21,7 @@ ORDER = (*FOUNDATION, *ROOMS, "recipe", "inspection", "publishing", "chain", "cl
 
 LEARNING_ROOMS = ("representation", "model", "training", "prediction", "export", "coupling", "report")
 TORCH = {"torch", "lightning", "lightning_fabric", "safetensors"}
-EXTRAS = {"gcsfs", "s3fs", "huggingface_hub", "dask", "distributed", "mlflow", "wandb"}
+EXTRAS = {"gcsfs", "s3fs", "huggingface_hub", "dask", "distributed", "mlflow", "wandb", "zarr"}
 SLOW_TO_IMPORT = {"xarray", "netCDF4", "pyarrow", "pandas", "matplotlib"} | EXTRAS
 """To be imported inside the function that uses them, in every room."""
 

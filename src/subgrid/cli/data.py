@@ -151,6 +151,8 @@ def stats(
     out: Annotated[Path | None, typer.Option(help="Save the moments as NetCDF.")] = None,
     compare: Annotated[str | None, typer.Option(help="A statistics.nc, a data set, or a folder of ClimSim's "
                                                       "published tables.")] = None,
+    auxiliary: Annotated[Path | None, typer.Option(help="Save grid, moments, target limits and competition weights in "
+                                                        "this folder.")] = None,
 ) -> None:  # fmt: skip
     """Moments of the columns of one data set or of several together, and how far they lie from others.
 
@@ -165,4 +167,10 @@ def stats(
         out.parent.mkdir(parents=True, exist_ok=True)
         write_whole(out, lambda aside: write_tables(aside, {split: table}))
         terminal.say(f"{out}: written")
+    if auxiliary is not None:
+        from subgrid.records.reader import Dataset
+        from subgrid.representation.auxiliary import write_auxiliary
+
+        for path in write_auxiliary(auxiliary, [Dataset.open(place) for place in datasets], {split: table}):
+            terminal.say(f"{path}: written")
     print(inspection.table_text(table) if compare is None else inspection.difference_text(table, compare, split))

@@ -1,5 +1,6 @@
-"""Commands that carry things elsewhere: pointer, publish."""
+"""Commands that carry things elsewhere: extract, pointer, publish."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,10 +9,39 @@ import typer
 from subgrid.cli import terminal
 
 
+class Format(StrEnum):
+    """What ``subgrid extract`` writes."""
+
+    npy = "npy"
+    zarr = "zarr"
+    parquet = "parquet"
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    for command in (pointer, publish):
+    for command in (extract, pointer, publish):
         app.command()(command)
+
+
+def extract(
+    dataset: Annotated[str, typer.Argument(help="A data set: a folder, a URL or a pointer.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the files.")],
+    format: Annotated[Format, typer.Option(help="Of the files.")] = Format.npy,
+    split: Annotated[str | None, typer.Option(help="training or validation. Default: all rows.")] = None,
+    float32: Annotated[bool, typer.Option("--float32", help="Half the size; values below 1e-38 become 0.")] = False,
+) -> None:
+    """Write the rows of a data set as plain arrays or tables, in physical units, not normalised.
+
+    Example: subgrid extract data arrays --format npy
+    """
+    from subgrid.records.extract import ExtractSettings
+    from subgrid.records.extract import extract as extract_records
+    from subgrid.records.reader import Dataset
+
+    opened = Dataset.open(dataset)
+    with terminal.progress("extract", "rows") as report:
+        found = extract_records(opened, out, ExtractSettings(format.value, split, float32), report)
+    print(f"{out}: {', '.join(path.name for path in found[:6])}{', ...' if len(found) > 6 else ''}")
 
 
 def pointer(

@@ -16,7 +16,10 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted(
     path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")] if not {"_build", "generated"} & set(path.parts)
 )
-COMMANDS = ("build", "ensemble", "inspect", "predict", "run", "sample", "score", "stats", "train", "verify")
+COMMANDS = (
+    *("build", "ensemble", "extract", "inspect", "pointer", "predict", "publish", "run", "sample", "score", "stats"),
+    *("train", "verify"),
+)
 
 
 def command_help(*arguments: str) -> str:

@@ -29,7 +29,7 @@ from subgrid.records.stream import as_batch
 MARK = "extract.json"
 FORMAT = "subgrid-extract/1"
 _CHUNK = 4096  # rows at once
-_ROW_GROUP = 16_384  # rows of a group of a parquet file
+_ROW_GROUP = 8192  # rows of a group of a parquet file
 _PARTIAL = ".partial-"
 
 Report = Callable[[int, int], None]

@@ -146,7 +146,7 @@ def _cause(error: Exception) -> Exception:
 
 def _final(error: Exception) -> bool:
     """Whether waiting cannot help."""
-    if isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError):
+    if isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError | NotImplementedError):
         return True
     status = getattr(error, "status", None) or getattr(error, "code", None)
     return isinstance(status, int) and 400 <= status < 500 and status not in _BUSY

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from subgrid.errors import DatasetError, SettingsError
-from subgrid.records.bucket import Bucket, Fetching, Pointed
+from subgrid.records.bucket import Bucket, Fetching
 from subgrid.records.cache import Cache
-from subgrid.records.pointer import write_pointer
+from subgrid.records.pointer import Pointed, write_pointer
 from subgrid.records.reader import Dataset
 from subgrid.records.transfer import Patience
 
@@ -103,3 +103,19 @@ def test_a_pointer_that_names_nothing_yet_is_asked_again(there: Any, fetching: F
     there.copy("/bucket-tests/data", "/bucket-tests/later", recursive=True)
     assert origin.moved() and bucket.label == "memory://bucket-tests/later"
     assert bucket.manifest() == manifest
+
+
+def test_a_process_that_holds_the_whole_cache_lets_go_of_it(there: Any, tmp_path: Path) -> None:
+    """Training keeps a window open while validation needs room: that must not wait for itself."""
+    data = Dataset.open(URL, Fetching(Cache(tmp_path / "cache", 450_000, wait=2)))
+    training, validation = data.shards("training"), data.shards("validation")
+    training.expect((0, 1))
+    before = [training[index].copy() for index in (0, 1)]
+    assert len(training._open) == 2
+    assert validation.once(0).shape[0] == data.manifest.rows("validation") // 3 * 2
+    assert not training._open
+    for index in (0, 1):
+        np.testing.assert_array_equal(training[index], before[index])
+    training[5]
+    assert 5 not in training._open  # one that comes late is not kept
+    training.rest()

@@ -13,18 +13,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from threading import Event, Lock
 from typing import Any, BinaryIO
+from weakref import WeakSet
 
 import numpy as np
 
 from subgrid.errors import DatasetError, InputError, SettingsError, SubgridError
 from subgrid.records import transfer
 from subgrid.records.blueprint import SHARDS
-from subgrid.records.cache import Cache
+from subgrid.records.cache import Cache, NoRoomError
 from subgrid.records.example import RecordLayout
 from subgrid.records.files import parse_size
 from subgrid.records.ledger import Shard
 from subgrid.records.manifest import MANIFEST, Manifest, parse_manifest
-from subgrid.records.pointer import read_pointer
+from subgrid.records.pointer import Pointed
 from subgrid.records.shards import Shards, map_shard
 from subgrid.records.transfer import Fixed, Origin, Patience
 from subgrid.source.locations import shown
@@ -32,6 +33,7 @@ from subgrid.source.locations import shown
 CACHE, CACHE_SIZE = "SUBGRID_CACHE", "SUBGRID_CACHE_SIZE"
 _SIZE = "50GB"
 _TOGETHER = 4  # shards fetched at the same time
+_SHORT = 1.0  # seconds to wait for room before this process lets go of what it keeps itself
 
 
 @dataclass(frozen=True)
@@ -60,44 +62,6 @@ class Fetching:
             raise SettingsError(f"{CACHE_SIZE}: {error}") from error
 
 
-class Pointed:
-    """The URL that a pointer file names; it may change, the data set may not."""
-
-    may_move = True
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.digest = path, ""
-        self.url = self._read()
-
-    def _read(self) -> str:
-        url = read_pointer(self.path)
-        if url is None:
-            raise DatasetError(f"{self.path}: expected a pointer, found something else; subgrid pointer writes one")
-        return url
-
-    def moved(self) -> bool:
-        """Read the pointer again; raises DatasetError when it names another data set now."""
-        try:
-            url = self._read()
-        except OSError:
-            return False
-        if url == self.url:
-            return False
-        if self.digest:
-            try:
-                content = transfer.read_object(MANIFEST, Fixed(url), Patience(tries=1))
-            except (SubgridError, OSError):
-                return False  # not there yet: the old place is tried again, then this one
-            found = parse_manifest(content, f"{shown(url)}/{MANIFEST}").digest
-            if found != self.digest:
-                raise DatasetError(
-                    f"{self.path}: points to {shown(url)} now, a data set with digest {found}; expected "
-                    f"{self.digest}; let the pointer name a copy of the same data set"
-                )
-        self.url = url
-        return True
-
-
 class Bucket:
     """A data set that is not on this machine.
 
@@ -111,6 +75,7 @@ class Bucket:
         self.folder: Path | str = place if isinstance(place, Path) else shown(place)
         self.fetching = fetching or Fetching.from_environment()
         self.digest = ""
+        self._readers: WeakSet[FetchedShards] = WeakSet()
 
     def manifest(self) -> Manifest:
         """Read and check the manifest; raises DatasetError, TransferError."""
@@ -149,14 +114,29 @@ class Bucket:
 
     def shards(self, chosen: Sequence[Shard], layout: RecordLayout) -> "FetchedShards":
         """Shards of the data set, opened when first needed."""
-        return FetchedShards(self, chosen, layout)
+        found = FetchedShards(self, chosen, layout)
+        self._readers.add(found)
+        return found
 
-    def open(self, shard: Shard, layout: RecordLayout, patience: Patience, wait: bool = True) -> tuple[BinaryIO, bool]:
-        """A shard in the cache, open and held there, and whether it was fetched and verified just now."""
-        cache = self.fetching.cache if wait else replace(self.fetching.cache, wait=0.0)
+    def open(
+        self, shard: Shard, layout: RecordLayout, patience: Patience, wait: float | None = None
+    ) -> tuple[BinaryIO, bool]:
+        """A shard in the cache, open and held there, and whether it was fetched and verified just now.
+
+        Args:
+            shard, layout: which.
+            patience: with the store.
+            wait: seconds for which room is waited for; default those of the cache.
+        """
+        cache = self.fetching.cache if wait is None else replace(self.fetching.cache, wait=wait)
         return cache.open(
             self.digest, shard.name, shard.bytes, lambda partial: self._fetch(shard, layout, partial, patience)
         )
+
+    def let_go(self) -> None:
+        """Let go of all shards that readers of this process keep open; they open them again when they need them."""
+        for reader in list(self._readers):
+            reader.let_go()
 
     def check(self, shard: Shard, layout: RecordLayout) -> None:
         """Verify a shard as it lies there, past the cache; raises DatasetError."""
@@ -219,13 +199,24 @@ class FetchedShards(Shards):
         self.bucket = bucket
         self._pool: ThreadPoolExecutor | None = None
         self._under_way: dict[int, Future] = {}
+        self._now: frozenset[int] | None = None  # all
         self._stop, self._guard = Event(), Lock()
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """See ``Shards``; only shards that are read now are kept open, so that the cache can drop the others."""
+        if self._now is None or index in self._now:
+            return super().__getitem__(index)
+        return self.once(index)
 
     def once(self, index: int) -> np.ndarray:
         """See ``Shards.once``; the cache cannot drop the shard while the array lives."""
         shard, patience = self.shards[index], replace(self.bucket.fetching.patience, stop=self._stop)
         for _ in range(2):
-            opened, fetched = self.bucket.open(shard, self.layout, patience)
+            try:
+                opened, fetched = self.bucket.open(shard, self.layout, patience, _SHORT)
+            except NoRoomError:  # it may be this process itself that holds everything
+                self.bucket.let_go()
+                opened, fetched = self.bucket.open(shard, self.layout, patience)
             with opened as file:
                 try:
                     found = map_shard(file, shard.name, shard, self.layout, fetched or bool(self._verified[index]))
@@ -248,7 +239,8 @@ class FetchedShards(Shards):
                 f"{limit}: raise {CACHE_SIZE} or lower training.window"
             )
         with self._lock:
-            self._open = {index: found for index, found in self._open.items() if index in now}
+            self._now = frozenset(now)
+            self._open = {index: found for index, found in self._open.items() if index in self._now}
         fitting = []
         for index in coming:
             needed += 0 if index in now else self.shards[index].bytes
@@ -272,7 +264,7 @@ class FetchedShards(Shards):
     def _bring(self, index: int, stop: Event) -> None:
         patience = replace(self.bucket.fetching.patience, stop=stop)
         try:
-            file, fetched = self.bucket.open(self.shards[index], self.layout, patience, wait=False)
+            file, fetched = self.bucket.open(self.shards[index], self.layout, patience, wait=0.0)
         except SubgridError:
             return  # whoever needs the shard asks again, and is told
         file.close()
@@ -285,6 +277,9 @@ class FetchedShards(Shards):
             self._stop = Event()
             if self._pool:
                 self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool, self._under_way = None, {}
-        with self._lock:
-            self._open = {}
+            self._pool, self._under_way, self._now = None, {}, None
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Keep no shard open."""
+        self._open = {}

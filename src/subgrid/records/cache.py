@@ -25,6 +25,10 @@ _PARTIAL = ".partial"
 _POLL = 0.1  # seconds between two looks for room
 
 
+class NoRoomError(SubgridError):
+    """All of a cache is in use."""
+
+
 @dataclass(frozen=True)
 class Cache:
     """The cache in one folder.
@@ -49,7 +53,8 @@ class Cache:
             fetch: writes them into the open file, and raises when they are wrong.
 
         Raises:
-            SubgridError: no room, or the disk refuses.
+            NoRoomError: everything is in use, and stays so.
+            SubgridError: the disk refuses.
         """
         path = self.folder / key / name
         try:
@@ -84,7 +89,7 @@ class Cache:
                 yield None
                 return
             if time.monotonic() > deadline:
-                raise SubgridError(
+                raise NoRoomError(
                     f"{self.folder}: no room for {path.name} ({size} bytes): all of its {self.limit} bytes are in use; "
                     "raise SUBGRID_CACHE_SIZE, lower training.window, or let fewer processes share it"
                 )

@@ -7,8 +7,10 @@ again when a shard cannot be read, so a training run goes on from the new place.
 import json
 from pathlib import Path
 
-from subgrid.errors import DatasetError, SettingsError
+from subgrid.errors import DatasetError, SettingsError, SubgridError
 from subgrid.records.files import write_json
+from subgrid.records.manifest import MANIFEST, parse_manifest
+from subgrid.records.transfer import Fixed, Patience, read_object
 from subgrid.source.locations import shown
 
 FORMAT = "subgrid-pointer/1"
@@ -52,3 +54,41 @@ def read_pointer(path: Path) -> str | None:
     if data["format"] != FORMAT or not isinstance(data.get("url"), str) or not data["url"]:
         raise DatasetError(f"{path}: expected a pointer of format {FORMAT} with a url; write it anew")
     return data["url"]
+
+
+class Pointed:
+    """The URL that a pointer file names; it may change, the data set may not."""
+
+    may_move = True
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.digest = path, ""
+        self.url = self._read()
+
+    def _read(self) -> str:
+        url = read_pointer(self.path)
+        if url is None:
+            raise DatasetError(f"{self.path}: expected a pointer, found something else; subgrid pointer writes one")
+        return url
+
+    def moved(self) -> bool:
+        """Read the pointer again; raises DatasetError when it names another data set now."""
+        try:
+            url = self._read()
+        except OSError:
+            return False
+        if url == self.url:
+            return False
+        if self.digest:
+            try:
+                content = read_object(MANIFEST, Fixed(url), Patience(tries=1))
+            except (SubgridError, OSError):
+                return False  # not there yet: the old place is tried again, then this one
+            found = parse_manifest(content, f"{shown(url)}/{MANIFEST}").digest
+            if found != self.digest:
+                raise DatasetError(
+                    f"{self.path}: points to {shown(url)} now, a data set with digest {found}; expected "
+                    f"{self.digest}; let the pointer name a copy of the same data set"
+                )
+        self.url = url
+        return True

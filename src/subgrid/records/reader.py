@@ -9,7 +9,8 @@ from subgrid.records.blueprint import GRID_FILE, dataset_layout
 from subgrid.records.bucket import Fetching
 from subgrid.records.build import STATISTICS_FILE
 from subgrid.records.example import RecordLayout
-from subgrid.records.place import Place, open_place
+from subgrid.records.manifest import Manifest
+from subgrid.records.place import Folder, Place, open_place
 from subgrid.records.shards import Shards
 from subgrid.records.splits import SPLITS
 from subgrid.records.stream import Batch, Stream, StreamSettings, as_batch
@@ -28,9 +29,9 @@ class Dataset:
     ``scan`` gives every row once, ``stream`` gives them shuffled for ever; both in stored units.
     """
 
-    def __init__(self, place: Place) -> None:
-        self.place, self.manifest = place, (manifest := place.manifest())
-        self.folder = place.folder
+    def __init__(self, place: Place | Path, manifest: Manifest) -> None:
+        self.place = Folder(place) if isinstance(place, Path) else place
+        self.folder, self.manifest = self.place.folder, manifest
         self.variables: VariableSet = variable_set(manifest.variable_set)
         self.layout: RecordLayout = dataset_layout(self.variables, manifest.features.get("inputs", ("", 0))[0] == "<f8")
         self._shards: dict[str, Shards] = {}
@@ -47,7 +48,8 @@ class Dataset:
         Raises:
             TransferError: a URL cannot be read.
         """
-        return cls(open_place(folder, fetching))
+        place = open_place(folder, fetching)
+        return cls(place, place.manifest())
 
     def _check(self) -> None:
         """This version must store the variables as the manifest says; units and exponents are part of the bytes."""
@@ -120,3 +122,4 @@ class Dataset:
             records = shards.once(index)
             for start in range(0, records.shape[0], batch):
                 yield as_batch(self.layout, records[start : start + batch])
+            del records  # a cache must not have to hold it beside the next one

@@ -78,7 +78,8 @@ def holds_dataset(place: str | Path) -> bool:
     """
     if is_remote(str(place)):
         try:
-            return transfer.size_of(MANIFEST, Fixed(str(place)), Patience()) is not None
+            transfer.size_of(MANIFEST, Fixed(str(place)), Patience())
+            return True
         except FileNotFoundError:
             return False
     path = Path(str(place).removeprefix("file://")).expanduser()

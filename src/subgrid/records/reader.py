@@ -96,7 +96,8 @@ class Dataset:
         """Statistics of a split."""
         self.rows(split)
         if split not in self._tables:
-            raise DatasetError(f"{self.folder}: {STATISTICS_FILE} holds no statistics of {split}; not this data set's")
+            where = f"{self.place.label}/{STATISTICS_FILE}"
+            raise DatasetError(f"{where}: holds no statistics of {split}; not this data set's")
         return self._tables[split]
 
     def shards(self, split: str) -> Shards:

@@ -16,12 +16,12 @@ ROOMS = (
     *("source", "statistics", "records", "representation", "model", "evaluation", "training", "prediction"),
     *("export", "coupling", "report"),
 )
-ORDER = (*FOUNDATION, *ROOMS, "recipe", "inspection", "chain", "study", "cli")
+ORDER = (*FOUNDATION, *ROOMS, "recipe", "inspection", "publishing", "chain", "study", "cli")
 """Left to right: a room imports from itself and from what stands to its left, never from the right."""
 
 LEARNING_ROOMS = ("representation", "model", "training", "prediction", "export", "coupling", "report")
 TORCH = {"torch", "lightning", "lightning_fabric", "safetensors"}
-EXTRAS = {"gcsfs", "s3fs", "huggingface_hub", "dask", "distributed", "mlflow", "wandb"}
+EXTRAS = {"gcsfs", "s3fs", "huggingface_hub", "dask", "distributed", "mlflow", "wandb", "zarr"}
 SLOW_TO_IMPORT = {"xarray", "netCDF4", "pyarrow", "pandas", "matplotlib"} | EXTRAS
 """To be imported inside the function that uses them, in every room."""
 

@@ -19,6 +19,7 @@ DOCUMENTS = sorted(
 COMMANDS = ["build", "ensemble", "inspect", "predict", "run", "sample", "score", "stats", "train", "verify"]
 COMMANDS += ["report", "study", "submit", "weights"]
 COMMANDS += ["download", "merge"]
+COMMANDS += ["extract", "pointer", "publish"]
 
 
 def command_help(*arguments: str) -> str:

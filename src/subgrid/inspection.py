@@ -11,11 +11,12 @@ from subgrid.evaluation.blending import KINDS
 from subgrid.prediction.store import MANIFEST as PREDICTION
 from subgrid.prediction.store import read_prediction_manifest
 from subgrid.records.blueprint import BUILD_FILE, read_blueprint
-from subgrid.records.build import STATISTICS_FILE
 from subgrid.records.ledger import done_groups, plain
 from subgrid.records.manifest import MANIFEST as DATASET
+from subgrid.records.place import holds_dataset
+from subgrid.records.pointer import read_pointer
 from subgrid.records.reader import Dataset
-from subgrid.source.locations import Location
+from subgrid.source.locations import Location, is_remote, shown
 from subgrid.source.steps import list_steps
 from subgrid.statistics.compare import compare_tables, read_any
 from subgrid.statistics.table import Table
@@ -23,8 +24,14 @@ from subgrid.statistics.table import Table
 _HEAD = ("variable", "levels", "unit", "min", "mean", "max", "std", "constant")
 
 
-def inspect(path: Path) -> dict[str, Any]:
-    """Describe a folder as plain data; ``kind`` says what it is. Raises DatasetError when it is none of ours."""
+def inspect(place: str | Path) -> dict[str, Any]:
+    """Describe a folder, or a data set or raw steps at a URL or behind a pointer, as plain data.
+
+    ``kind`` says what it is. Raises DatasetError when it is none of ours.
+    """
+    if is_remote(str(place)) or read_pointer(Path(place)):
+        return _dataset(place) if holds_dataset(place) else _raw(place)
+    path = Path(place)
     if not path.is_dir():
         raise DatasetError(f"{path}: expected a folder, found {'a file' if path.exists() else 'nothing'}")
     for name, describe in ((DATASET, _dataset), (BUILD_FILE, _unfinished), (PREDICTION, _prediction)):
@@ -57,12 +64,12 @@ def _chain(path: Path) -> dict[str, Any]:
     return {"kind": "chain", "path": str(path), **short, "score": figures}
 
 
-def _dataset(path: Path) -> dict[str, Any]:
+def _dataset(path: str | Path) -> dict[str, Any]:
     dataset = Dataset.open(path)
     manifest = dataset.manifest
     return {
         "kind": "data set",
-        "path": str(path),
+        "path": str(dataset.folder),
         "digest": manifest.digest,
         "rows": dataset.splits,
         "shards": {split: len(dataset.shards(split).shards) for split in dataset.splits},
@@ -137,11 +144,11 @@ def _run(path: Path) -> dict[str, Any]:
     return found
 
 
-def _raw(path: Path) -> dict[str, Any]:
+def _raw(path: str | Path) -> dict[str, Any]:
     steps = list_steps(Location(str(path)))
     return {
         "kind": "raw steps",
-        "path": str(path),
+        "path": shown(str(path)),
         "steps": len(steps),
         "first": steps[0].label,
         "last": steps[-1].label,
@@ -161,7 +168,7 @@ def table_rows(table: Table) -> list[dict[str, Any]]:
     return rows
 
 
-def folded_table(datasets: Sequence[Path], split: str) -> Table:
+def folded_table(datasets: Sequence[str | Path], split: str) -> Table:
     """Statistics of one split of several data sets together; raises DatasetError for differing variable sets."""
     tables = [Dataset.open(path).table(split) for path in datasets]
     for path, table in zip(datasets, tables, strict=True):
@@ -178,10 +185,10 @@ def table_text(table: Table) -> str:
     return _aligned([_HEAD, *([_cell(row[key]) for key in _HEAD] for row in table_rows(table))])
 
 
-def difference_text(table: Table, other: Path, split: str) -> str:
+def difference_text(table: Table, other: str | Path, split: str) -> str:
     """Largest relative differences of a table from another one (a file, a data set, published tables), as text."""
-    path = other / STATISTICS_FILE if (other / STATISTICS_FILE).exists() else other
-    found = compare_tables(table, read_any(path, split, table))
+    there = Dataset.open(other).table(split) if holds_dataset(other) else read_any(Path(other), split, table)
+    found = compare_tables(table, there)
     head = ("largest relative difference", *found[0].largest)
     return _aligned([head, *((one.variable, *(_cell(value) for value in one.largest.values())) for one in found)])
 

@@ -20,20 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, 
 
 from subgrid.errors import SettingsError
 from subgrid.model.registry import ModelSettings
+from subgrid.records.files import parse_size
 from subgrid.representation.settings import RepresentationSettings
 from subgrid.source.synthetic.files import SyntheticSettings
 from subgrid.training.settings import TrainingSettings
-
-_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-
-
-def parse_size(text: str | int) -> int:
-    """Bytes of ``64MB``, ``1.5 GB``, ``32MiB`` or a plain number; raises SettingsError for anything else."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]I?B|)", str(text).strip().upper())
-    size = int(float(match[1]) * _UNITS[match[2]]) if match else 0
-    if size < 1:
-        raise SettingsError(f"expected a size such as 64MB, 1GB or 32MiB, found {text!r}")
-    return size
 
 
 class _Settings(BaseModel):

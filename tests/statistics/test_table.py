@@ -132,3 +132,15 @@ def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DatasetError, match="other.nc"):
         read_tables(path)
+
+
+def test_a_flipped_bit_in_the_numbers_is_an_error(tmp_path: Path) -> None:
+    """Looked for by the bytes of known values, so that numbers are hit and not the names around them."""
+    path, table = tmp_path / "statistics.nc", table_of(0)
+    write_tables(path, {"training": table})
+    whole = path.read_bytes()
+    for value in (table.inputs.mean[100], table.targets.maximum[360], table.inputs.m2[555]):
+        place = whole.index(np.float64(value).tobytes())
+        path.write_bytes(whole[: place + 3] + bytes([whole[place + 3] ^ 16]) + whole[place + 4 :])
+        with pytest.raises(DatasetError, match=r"statistics\.nc"):
+            read_tables(path)

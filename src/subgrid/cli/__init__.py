@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from subgrid import __version__
-from subgrid.cli import combining, data, judging, kaggle, learning, moving, study, terminal
+from subgrid.cli import combining, data, judging, kaggle, learning, moving, sharing, study, terminal
 from subgrid.errors import SubgridError
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ combining.register(app)
 kaggle.register(app)
 study.register(app)
 moving.register(app)
+sharing.register(app)
 
 
 def _version(asked: bool) -> None:

@@ -157,7 +157,7 @@ def merge(
 
 def inspect(
     path: Annotated[
-        Path, typer.Argument(help="Raw steps, data set, build under way, run, prediction, or all of a chain.")
+        str, typer.Argument(help="Raw steps, data set, build under way, run, prediction, or all of a chain.")
     ],
     json: Annotated[bool, _JSON] = False,
 ) -> None:
@@ -175,14 +175,15 @@ def inspect(
 
 
 def verify(
-    dataset: Annotated[Path, typer.Argument(help="Folder of a data set.")],
+    dataset: Annotated[str, typer.Argument(help="A data set: a folder, a URL or a pointer.")],
     repair: Annotated[bool, typer.Option("--repair", help="Take damaged groups back; the same build makes them "
                                          "anew.")] = False,
 ) -> None:  # fmt: skip
-    """Check every byte of a data set against its manifest.
+    """Check every byte of a data set against its manifest; names the shard and row that is damaged.
 
     Example: subgrid verify data
     """
+    from subgrid.errors import SettingsError
     from subgrid.records.repair import take_back
     from subgrid.records.verify import verify as verify_records
 
@@ -191,7 +192,9 @@ def verify(
     for line in wrong:
         terminal.say(f"error: {line}")
     if wrong and repair:
-        for name in take_back(dataset):
+        if not Path(dataset).is_dir():
+            raise SettingsError(f"--repair {dataset}: only a local folder can be repaired; build the data set again")
+        for name in take_back(Path(dataset)):
             terminal.say(f"{name}: taken back; run the same build again")
     if wrong:
         raise typer.Exit(1)
@@ -199,11 +202,13 @@ def verify(
 
 
 def stats(
-    datasets: Annotated[list[Path], typer.Argument(help="One data set or several, folded together.")],
+    datasets: Annotated[list[str], typer.Argument(help="One data set or several, folded together.")],
     split: Annotated[str, typer.Option(help="training or validation.")] = "training",
     out: Annotated[Path | None, typer.Option(help="Save the moments as NetCDF.")] = None,
-    compare: Annotated[Path | None, typer.Option(help="A statistics.nc, a data set, or a folder of ClimSim's "
+    compare: Annotated[str | None, typer.Option(help="A statistics.nc, a data set, or a folder of ClimSim's "
                                                       "published tables.")] = None,
+    auxiliary: Annotated[Path | None, typer.Option(help="Save grid, moments, target limits and competition weights in "
+                                                        "this folder.")] = None,
 ) -> None:  # fmt: skip
     """Moments of the columns of one data set or of several together, and how far they lie from others.
 
@@ -218,4 +223,10 @@ def stats(
         out.parent.mkdir(parents=True, exist_ok=True)
         write_whole(out, lambda aside: write_tables(aside, {split: table}))
         terminal.say(f"{out}: written")
+    if auxiliary is not None:
+        from subgrid.records.reader import Dataset
+        from subgrid.representation.auxiliary import write_auxiliary
+
+        for path in write_auxiliary(auxiliary, [Dataset.open(place) for place in datasets], {split: table}):
+            terminal.say(f"{path}: written")
     print(inspection.table_text(table) if compare is None else inspection.difference_text(table, compare, split))

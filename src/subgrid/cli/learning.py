@@ -22,7 +22,8 @@ def register(app: typer.Typer) -> None:
 def train(
     recipe: Annotated[Path, _RECIPE],
     data: Annotated[
-        list[Path], typer.Option(help="Folder of a data set; once for each that the recipe lists, in its order.")
+        list[str],
+        typer.Option(help="A data set: folder, URL or pointer; once for each that the recipe lists, in its order."),
     ],
     out: Annotated[Path | None, typer.Option(help="Folder of the run; one that exists goes on.")] = None,
     set_: Annotated[list[str] | None, _SET] = None,

@@ -15,7 +15,7 @@ import numpy as np
 
 from subgrid.errors import DatasetError, InputError
 from subgrid.records.build import read_grid
-from subgrid.records.manifest import MANIFEST
+from subgrid.records.place import holds_dataset
 from subgrid.records.reader import Dataset
 from subgrid.schema.grid import Grid
 from subgrid.schema.variable_sets import VariableSet
@@ -250,13 +250,13 @@ def contains(wanted: np.ndarray, row: np.ndarray) -> np.ndarray:
 
 
 def open_columns(path: str, variables: VariableSet, split: str | None = None) -> Columns:
-    """Open a data set, a folder of raw steps, or one of Kaggle's tables (a file named .csv or .parquet).
+    """Open a data set (folder, URL, pointer), a folder of raw steps, or one of Kaggle's tables (.csv or .parquet).
 
     Raises:
         DatasetError: a data set of another variable set, or without that split.
         InputError: no raw steps there, a table without the set's columns, or a split asked of what has none.
     """
-    if (Path(path) / MANIFEST).exists() or (Path(path) / "build.json").exists():
+    if holds_dataset(path):
         dataset = Dataset.open(path)
         if dataset.variables != variables:
             raise DatasetError(

@@ -1,13 +1,16 @@
-"""Small files that appear whole or not at all: written aside, synced, renamed."""
+"""Small files that appear whole or not at all: written aside, synced, renamed. Sizes in words."""
 
 import json
 import os
+import re
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from subgrid.errors import SubgridError
+from subgrid.errors import SettingsError, SubgridError
+
+_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
 def sync_folder(folder: Path) -> None:
@@ -46,3 +49,12 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 def write_json(path: Path, data: Any) -> None:
     """Write plain data as a JSON file, whole or not at all."""
     write_whole(path, lambda aside: aside.write_text(json.dumps(data, indent=1) + "\n"))
+
+
+def parse_size(text: str | int) -> int:
+    """Bytes of ``64MB``, ``1.5 GB``, ``32MiB`` or a plain number; raises SettingsError for anything else."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]I?B|)", str(text).strip().upper())
+    size = int(float(match[1]) * _UNITS[match[2]]) if match else 0
+    if size < 1:
+        raise SettingsError(f"expected a size such as 64MB, 1GB or 32MiB, found {text!r}")
+    return size

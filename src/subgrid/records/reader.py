@@ -5,10 +5,12 @@ from functools import cached_property
 from pathlib import Path
 
 from subgrid.errors import DatasetError
-from subgrid.records.blueprint import GRID_FILE, SHARDS, dataset_layout
+from subgrid.records.blueprint import GRID_FILE, dataset_layout
+from subgrid.records.bucket import Fetching
 from subgrid.records.build import STATISTICS_FILE
 from subgrid.records.example import RecordLayout
-from subgrid.records.manifest import Manifest, read_manifest
+from subgrid.records.manifest import Manifest
+from subgrid.records.place import Folder, Place, open_place
 from subgrid.records.shards import Shards
 from subgrid.records.splits import SPLITS
 from subgrid.records.stream import Batch, Stream, StreamSettings, as_batch
@@ -16,26 +18,38 @@ from subgrid.schema.grid import Grid
 from subgrid.schema.variable_sets import VariableSet, variable_set
 from subgrid.statistics.table import Table, read_tables
 
-__all__ = ["Batch", "Dataset", "Stream", "StreamSettings"]
+__all__ = ["Batch", "Dataset", "Fetching", "Stream", "StreamSettings"]
+
+_AHEAD = 3  # shards under way while rows are given out in stored order
 
 
 class Dataset:
-    """A finished data set in a folder.
+    """A finished data set in a folder, at a URL or behind a pointer; ``folder`` is what it is called in messages.
 
     ``scan`` gives every row once, ``stream`` gives them shuffled for ever; both in stored units.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self.folder, self.manifest = folder, manifest
+    def __init__(self, place: Place | Path, manifest: Manifest) -> None:
+        self.place = Folder(place) if isinstance(place, Path) else place
+        self.folder, self.manifest = self.place.folder, manifest
         self.variables: VariableSet = variable_set(manifest.variable_set)
         self.layout: RecordLayout = dataset_layout(self.variables, manifest.features.get("inputs", ("", 0))[0] == "<f8")
         self._shards: dict[str, Shards] = {}
         self._check()
 
     @classmethod
-    def open(cls, folder: str | Path) -> "Dataset":
-        """Open a data set; raises DatasetError for anything else (see ``read_manifest``)."""
-        return cls(Path(folder), read_manifest(Path(folder)))
+    def open(cls, folder: str | Path, fetching: Fetching | None = None) -> "Dataset":
+        """Open a data set; raises DatasetError for anything else (see ``read_manifest``).
+
+        Args:
+            folder: a folder, any fsspec URL (as text), or a pointer file.
+            fetching: cache and patience for what is not on this machine; default as the environment says.
+
+        Raises:
+            TransferError: a URL cannot be read.
+        """
+        place = open_place(folder, fetching)
+        return cls(place, place.manifest())
 
     def _check(self) -> None:
         """This version must store the variables as the manifest says; units and exponents are part of the bytes."""
@@ -56,9 +70,10 @@ class Dataset:
     @cached_property
     def grid(self) -> Grid:
         """The grid; raises DatasetError when it is not the manifest's."""
-        grid = Grid.read(self.folder / GRID_FILE)
+        with self.place.local(GRID_FILE) as path:
+            grid = Grid.read(path)
         if grid.digest != self.manifest.grid:
-            raise DatasetError(f"{self.folder / GRID_FILE}: not the grid that the manifest names")
+            raise DatasetError(f"{self.place.label}/{GRID_FILE}: not the grid that the manifest names")
         return grid
 
     @property
@@ -74,13 +89,15 @@ class Dataset:
 
     @cached_property
     def _tables(self) -> dict[str, Table]:
-        return read_tables(self.folder / STATISTICS_FILE)
+        with self.place.local(STATISTICS_FILE) as path:
+            return read_tables(path)
 
     def table(self, split: str = "training") -> Table:
         """Statistics of a split."""
         self.rows(split)
         if split not in self._tables:
-            raise DatasetError(f"{self.folder / STATISTICS_FILE}: holds no statistics of {split}; not this data set's")
+            where = f"{self.place.label}/{STATISTICS_FILE}"
+            raise DatasetError(f"{where}: holds no statistics of {split}; not this data set's")
         return self._tables[split]
 
     def shards(self, split: str) -> Shards:
@@ -88,7 +105,7 @@ class Dataset:
         self.rows(split)
         if split not in self._shards:
             chosen = [shard for shard in self.manifest.shards if shard.split == split]
-            self._shards[split] = Shards(self.folder / SHARDS, chosen, self.layout)
+            self._shards[split] = self.place.shards(chosen, self.layout)
         return self._shards[split]
 
     def stream(self, split: str, settings: StreamSettings, start: int = 0, beside: Sequence["Dataset"] = ()) -> Stream:
@@ -102,6 +119,8 @@ class Dataset:
         """Every row of a split once, in stored order; the last batch of a shard may be short."""
         shards = self.shards(split)
         for index in range(len(shards.shards)):
+            shards.ahead(range(index, min(index + _AHEAD, len(shards.shards))))
             records = shards.once(index)
             for start in range(0, records.shape[0], batch):
                 yield as_batch(self.layout, records[start : start + batch])
+            del records  # a cache must not have to hold it beside the next one

@@ -1,8 +1,10 @@
 """Shards of a data set opened for reading: verified as a whole once, then mapped into memory."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
+from typing import BinaryIO
 
 import numpy as np
 
@@ -24,20 +26,28 @@ def open_shard(path: Path, shard: Shard, layout: RecordLayout, verified: bool = 
             first bad row is named).
     """
     try:
-        size = path.stat().st_size
+        with open(path, "rb") as file:
+            return map_shard(file, str(path), shard, layout, verified)
     except FileNotFoundError:
         raise DatasetError(f"{path}: the shard is missing; build the data set again or fetch it anew") from None
+    except IsADirectoryError:
+        raise DatasetError(f"{path}: expected {shard.bytes} bytes, found a folder; build the data set again") from None
+
+
+def map_shard(file: BinaryIO, where: str, shard: Shard, layout: RecordLayout, verified: bool = False) -> np.ndarray:
+    """The same of an open file, which may be closed afterwards; ``where`` names it in messages."""
+    size = os.fstat(file.fileno()).st_size
     if size != shard.bytes or size != shard.rows * layout.stride:
         raise DatasetError(
-            f"{path}: expected {shard.bytes} bytes ({shard.rows} rows of {layout.stride}), found {size}; "
+            f"{where}: expected {shard.bytes} bytes ({shard.rows} rows of {layout.stride}), found {size}; "
             "the shard was cut or belongs to another data set"
         )
-    records = np.memmap(path, dtype=np.uint8, mode="c", shape=(shard.rows, layout.stride))
+    records = np.memmap(file, dtype=np.uint8, mode="c", shape=(shard.rows, layout.stride))
     if not verified and crc32c(records.reshape(-1)) != shard.crc32c:
         bad = layout.bad_rows(records)
-        where = f"row {bad[0]} is damaged ({len(bad)} in all)" if bad else "its rows are whole, but not those written"
-        raise DatasetError(f"{path}: the checksum is not the manifest's: {where}; build the data set again")
-    layout.check(records[0], str(path))
+        what = f"row {bad[0]} is damaged ({len(bad)} in all)" if bad else "its rows are whole, but not those written"
+        raise DatasetError(f"{where}: the checksum is not the manifest's: {what}; build the data set again")
+    layout.check(records[0], where)
     return records
 
 
@@ -66,6 +76,15 @@ class Shards:
         records = open_shard(self.folder / shard.name, shard, self.layout, bool(self._verified[index]))
         self._verified[index] = True
         return records
+
+    def expect(self, now: Sequence[int], coming: Sequence[int] = ()) -> None:
+        """Be told which shards are read now and which after them; nothing to do where all are at hand."""
+
+    def ahead(self, coming: Sequence[int]) -> None:
+        """Be told that shards will be read soon, one after the other; nothing to do where all are at hand."""
+
+    def rest(self) -> None:
+        """Be told that nothing will be read for a while; nothing to do where all are at hand."""
 
     @property
     def rows(self) -> tuple[int, ...]:

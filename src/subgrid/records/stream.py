@@ -107,6 +107,7 @@ class _Source:
     def __init__(self, shards: Shards, order: Order, pool: ThreadPoolExecutor) -> None:
         self._shards, self._order, self._pool = shards, order, pool
         self._windows: OrderedDict[tuple[int, int], Future] = OrderedDict()
+        self._latest = (-1, -1)
         self._lock = Lock()
 
     def gather(self, start: int, records: np.ndarray) -> None:
@@ -138,15 +139,23 @@ class _Source:
 
     def _window(self, epoch: int, index: int) -> tuple[np.ndarray, np.ndarray]:
         """The order of a window; the next one is worked out meanwhile."""
+        keys = ((epoch, index), self._after(epoch, index))
         with self._lock:
-            for key in ((epoch, index), self._after(epoch, index)):
+            for key in keys:
                 if key not in self._windows:
                     self._windows[key] = self._pool.submit(self._window_order, *key)
             self._windows.move_to_end((epoch, index))
             while len(self._windows) > _WINDOWS_KEPT:
                 self._windows.popitem(last=False)
             found = self._windows[(epoch, index)]
+            if (epoch, index) > self._latest:  # a batch of the window before may still be under way
+                self._shards.expect(*(self._order.windows(key[0])[key[1]].shards for key in keys))
+                self._latest = (epoch, index)
         return found.result()
+
+    def rest(self) -> None:
+        """Nothing will be read for a while."""
+        self._shards.rest()
 
     def _window_order(self, epoch: int, index: int) -> tuple[np.ndarray, np.ndarray]:
         window = self._order.windows(epoch)[index]
@@ -208,6 +217,9 @@ class Stream:
 
     def close(self) -> None:
         """Stop the threads; batches that were given out stay valid."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for source in self._sources:
+            source.rest()
         for pool in (self._pool, self._orders):
             pool.shutdown(wait=True, cancel_futures=True)
 

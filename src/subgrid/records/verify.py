@@ -7,10 +7,10 @@ from subgrid.errors import DatasetError
 from subgrid.records.blueprint import SHARDS
 from subgrid.records.build import STATISTICS_FILE
 from subgrid.records.reader import Dataset
-from subgrid.records.shards import open_shard
+from subgrid.records.transfer import TransferError
 
 
-def verify(folder: Path, progress: Callable[[int, int], None] | None = None) -> list[str]:
+def verify(folder: str | Path, progress: Callable[[int, int], None] | None = None) -> list[str]:
     """Check manifest, grid, statistics and all shards; returns what is wrong, one line each, empty when all is well.
 
     Raises DatasetError when the folder is no data set at all.
@@ -26,16 +26,15 @@ def verify(folder: Path, progress: Callable[[int, int], None] | None = None) -> 
     done = 0
     for shard in dataset.manifest.shards:
         try:
-            open_shard(folder / SHARDS / shard.name, shard, dataset.layout)
-        except DatasetError as error:
+            dataset.place.check(shard, dataset.layout)
+        except (DatasetError, TransferError) as error:
             wrong.append(str(error))
         done += shard.bytes
         if progress:
             progress(done, total)
     known = {shard.name for shard in dataset.manifest.shards}
-    strangers = sorted(path.name for path in (folder / SHARDS).glob("*") if path.name not in known)
-    wrong += [f"{folder / SHARDS / name}: not in the manifest" for name in strangers if ".partial-" not in name]
-    return wrong
+    strangers = dataset.place.strangers(known)
+    return wrong + [f"{dataset.place.label}/{SHARDS}/{name}: not in the manifest" for name in strangers]
 
 
 def _check_statistics(dataset: Dataset) -> None:
@@ -44,6 +43,6 @@ def _check_statistics(dataset: Dataset) -> None:
             raise DatasetError(f"{dataset.folder}: the statistics of {split} count {found} rows, there are {rows}")
     import netCDF4
 
-    with netCDF4.Dataset(dataset.folder / STATISTICS_FILE) as file:
+    with dataset.place.local(STATISTICS_FILE) as path, netCDF4.Dataset(path) as file:
         if getattr(file, "dataset", None) != dataset.digest:
-            raise DatasetError(f"{dataset.folder / STATISTICS_FILE}: the statistics are those of another data set")
+            raise DatasetError(f"{path}: the statistics are those of another data set")

@@ -11,7 +11,7 @@ from subgrid.errors import DatasetError, SettingsError
 from subgrid.prediction.columns import DatasetColumns, open_columns
 from subgrid.prediction.predict import predict
 from subgrid.prediction.store import MANIFEST, PredictionManifest, read_prediction_manifest
-from subgrid.records.manifest import MANIFEST as DATASET
+from subgrid.records.place import holds_dataset
 from subgrid.records.reader import Dataset
 from subgrid.schema.variable_sets import variable_set
 from subgrid.training import checkpoint
@@ -120,7 +120,7 @@ def _input_of(folder: Path, manifest: PredictionManifest) -> str:
 
 def _split(manifest: PredictionManifest, truth: str) -> str | None:
     """The split of a data set that was predicted, recognised by its digest."""
-    if not (Path(truth) / DATASET).exists():
+    if not holds_dataset(truth):
         return None
     dataset = Dataset.open(truth)
     for split in dataset.splits:
@@ -146,7 +146,7 @@ def _of_run(path: str, truth: str | None, aside: Path, progress: Progress) -> Su
     card = checkpoint.read_card(place)
     run = place.parent.parent
     data = truth or _data_of(run, _first_digest(card))
-    split = "validation" if (Path(data) / DATASET).exists() else None
+    split = "validation" if holds_dataset(data) else None
     columns = open_columns(data, variable_set(card["variables"]), split)
     beside = run.parent / "prediction"
     if (beside / MANIFEST).exists():
@@ -169,7 +169,7 @@ def _data_of(run: Path, digest: str) -> str:
     note = run / DATA
     noted = note.read_text(encoding="utf-8").strip() if note.is_file() else ""
     for candidate in filter(None, (noted, str(run.parent / "data"))):
-        if (Path(candidate) / DATASET).exists() and Dataset.open(candidate).digest == digest:
+        if holds_dataset(candidate) and Dataset.open(candidate).digest == digest:
             return candidate
     raise DatasetError(
         f"{run}: the data set with digest {digest[:16]} that it was trained on is not at "

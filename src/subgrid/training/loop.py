@@ -98,7 +98,8 @@ def _train(
         if latest:
             _refuse_other(out, latest, recipe, sources)
         folder.write_text(out / "recipe.yaml", recipe.to_yaml())
-        folder.write_text(out / folder.DATA, f"{sources.first.folder.resolve()}\n")
+        place = sources.first.folder  # a URL or a pointer is text
+        folder.write_text(out / folder.DATA, f"{place.resolve() if isinstance(place, Path) else place}\n")
         return latest, sources.digest
 
     latest, digest = processes.first(enter)

@@ -1,0 +1,207 @@
+"""Reading objects of a store that may be slow, busy, broken or gone: in pieces, with patience that ends.
+
+A piece that fails is asked for again after a pause that doubles; one that brings nothing in time counts as failed and
+is asked for again in smaller pieces. What cannot pass by waiting (no such object, no permission) is not repeated.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from subgrid.errors import InputError, MissingExtraError, SubgridError
+from subgrid.source.locations import file_system, shown
+
+T = TypeVar("T")
+
+PIECE = 8 << 20
+"""Bytes asked for at once."""
+_SMALLEST_PIECE = 64 << 10
+_BUSY = (408, 425, 429)  # statuses below 500 that pass by waiting
+
+
+class TransferError(SubgridError):
+    """An object could not be read; the message says which, where and why."""
+
+
+class StoppedError(SubgridError):
+    """A transfer that nobody waits for any more."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a store is waited for.
+
+    Attributes:
+        stall: seconds without an answer after which a request has failed.
+        tries: requests for one piece.
+        pause: seconds before the second try; each further pause is twice as long.
+        stop: set by who gives up waiting.
+    """
+
+    stall: float = 60.0
+    tries: int = 6
+    pause: float = 1.0
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+class Origin(Protocol):
+    """Where objects come from."""
+
+    @property
+    def url(self) -> str:
+        """The URL at this moment."""
+
+    def moved(self) -> bool:
+        """Look whether the URL has changed; what follows comes from there then."""
+
+    @property
+    def may_move(self) -> bool:
+        """Whether waiting can bring another URL."""
+
+
+class Sink(Protocol):
+    """What takes the bytes of an object, in order."""
+
+    def write(self, data: Any, /) -> Any:
+        """Take some bytes."""
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A URL that stays."""
+
+    url: str
+    may_move: bool = False
+
+    def moved(self) -> bool:
+        """Never."""
+        return False
+
+
+def within(seconds: float, system: Any, name: str, *arguments: Any, **options: Any) -> Any:
+    """Call a method of a file system; raises TimeoutError when it brings nothing in time."""
+    if getattr(system, "async_impl", False):
+        from fsspec.asyn import sync
+
+        method = getattr(system, f"_{name}")
+        return sync(system.loop, method, *arguments, timeout=seconds, **options)
+    found: list[Any] = []
+    failed: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            found.append(getattr(system, name)(*arguments, **options))
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=call, daemon=True)  # one that hangs must not keep the program from ending
+    thread.start()
+    thread.join(seconds)
+    if failed:
+        raise failed[0]
+    if not found:
+        raise TimeoutError
+    return found[0]
+
+
+def persist(call: Callable[[Any, str, str], T], name: str, origin: Origin, patience: Patience) -> T:
+    """Call with (file system, path of the object, its URL) until it succeeds.
+
+    Raises:
+        FileNotFoundError: there is no such object, and the origin stays where it is.
+        TransferError: every try failed; the URL and the last failure are named.
+        StoppedError: nobody waits any more.
+    """
+    pause = patience.pause
+    for left in reversed(range(patience.tries)):
+        if patience.stop.is_set():
+            raise StoppedError(f"{name}: no longer wanted")
+        url = f"{origin.url.rstrip('/')}/{name}"
+        try:
+            system, path = file_system(origin.url)
+            return call(system, f"{path.rstrip('/')}/{name}", url)
+        except (InputError, MissingExtraError, StoppedError):
+            raise
+        except Exception as raised:
+            error = _cause(raised)
+            if origin.moved():
+                continue
+            if left and (origin.may_move or not _final(error)):
+                patience.stop.wait(pause)
+                pause *= 2
+                continue
+            if isinstance(error, FileNotFoundError):
+                raise FileNotFoundError(shown(url)) from None
+            raise TransferError(_told(error, url, patience)) from error
+    raise TransferError(f"{shown(origin.url)}: moved {patience.tries} times while {name} was read")
+
+
+def _cause(error: Exception) -> Exception:
+    """The failure itself: fsspec's http calls any that it meets when it asks for a size "not found"."""
+    cause = error.__cause__
+    hidden = isinstance(cause, TimeoutError) or type(cause).__module__.startswith("aiohttp")
+    return cause if isinstance(error, FileNotFoundError) and isinstance(cause, Exception) and hidden else error
+
+
+def _final(error: Exception) -> bool:
+    """Whether waiting cannot help."""
+    if isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError | NotImplementedError):
+        return True
+    status = getattr(error, "status", None) or getattr(error, "code", None)
+    return isinstance(status, int) and 400 <= status < 500 and status not in _BUSY
+
+
+def _told(error: Exception, url: str, patience: Patience) -> str:
+    where = shown(url)
+    if isinstance(error, TimeoutError):
+        why = f"no answer within {patience.stall:g} s"
+    else:
+        why = f"{type(error).__name__} {error}".replace(url, where).strip()
+        status = getattr(error, "status", None)
+        why = f"status {status}" if isinstance(status, int) else why.splitlines()[0][:200]
+    tries = "" if _final(error) else f", tried {patience.tries} times"
+    return f"{where}: cannot be read ({why}){tries}; see to it that it can, and run the same command again"
+
+
+def size_of(name: str, origin: Origin, patience: Patience) -> int | None:
+    """Bytes of an object, None where the store does not say; raises as ``persist``."""
+
+    def ask(system: Any, path: str, url: str) -> int | None:
+        system.invalidate_cache()
+        size = within(patience.stall, system, "info", path)["size"]
+        return None if size is None else int(size)
+
+    return persist(ask, name, origin, patience)
+
+
+def fetch(name: str, size: int, sink: Sink, origin: Origin, patience: Patience) -> None:
+    """Write the ``size`` bytes of an object into ``sink``, piece by piece; raises as ``persist``.
+
+    A store that gives more than was asked for is taken to ignore ranges: the piece is cut out of the whole.
+    """
+    place, piece = 0, PIECE
+
+    def read(system: Any, path: str, url: str) -> bytes:
+        nonlocal piece
+        end = min(place + piece, size)
+        try:
+            data = within(patience.stall, system, "cat_file", path, start=place, end=end)
+        except TimeoutError:
+            piece = max(piece // 4, _SMALLEST_PIECE)
+            raise
+        if len(data) > end - place and len(data) == size:
+            return data[place:end]
+        if len(data) != end - place:
+            raise OSError(f"bytes {place} to {end} were asked for, {len(data)} came")
+        return data
+
+    while place < size:
+        data = persist(read, name, origin, patience)
+        sink.write(data)
+        place += len(data)
+
+
+def read_object(name: str, origin: Origin, patience: Patience) -> bytes:
+    """The bytes of a small object; raises as ``persist``."""
+    return persist(lambda system, path, url: within(patience.stall, system, "cat_file", path), name, origin, patience)

@@ -1,0 +1,209 @@
+"""Stores on loopback, each started and stopped here: plain HTTP that misbehaves on request, S3 and Google's."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from subgrid.records.blueprint import BuildSettings
+from subgrid.records.bucket import Fetching
+from subgrid.records.build import build, prepare
+from subgrid.records.cache import Cache
+from subgrid.records.transfer import Patience
+from subgrid.source.locations import Location
+
+
+@pytest.fixture(scope="session")
+def data(synthetic_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished data set of 13 shards of about 140 kB; for reading only."""
+    folder = tmp_path_factory.mktemp("bucket") / "data"
+    build(prepare(Location(str(synthetic_source)), BuildSettings(shard_size=150_000), validation="every=5"), folder)
+    return folder
+
+
+@pytest.fixture
+def fetching(tmp_path: Path) -> Callable[..., Fetching]:
+    """Settings of a cache of its own and little patience."""
+
+    def make(limit: int = 10**9, **patience: Any) -> Fetching:
+        return Fetching(
+            Cache(tmp_path / "cache", limit, wait=20), Patience(**{"stall": 1.0, "pause": 0.01, **patience})
+        )
+
+    return make
+
+
+class Web:
+    """A folder served over HTTP; ``faults`` says what goes wrong with the next requests of a file.
+
+    ``faults[name]`` is a list of faults, one a GET, used up from its start: ``stall``, ``cut``, ``flip`` (a wrong
+    byte), ``short`` (an object that lacks its last byte), a status such as ``503``. ``always`` is a fault that stays.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.faults, self.always = folder, {}, {}
+        self.gone, self.ranges, self.released = False, True, threading.Event()
+        self.served: list[tuple[str, str]] = []
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.web = self  # type: ignore[attr-defined]
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}/data"
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def close(self) -> None:
+        self.released.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+    def fault(self, name: str) -> str:
+        """What goes wrong with this request."""
+        waiting = self.faults.get(name)
+        return waiting.pop(0) if waiting else self.always.get(name, "")
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers of a ``Web``."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:  # noqa: N802
+        self.answer(body=False)
+
+    def do_GET(self) -> None:  # noqa: N802
+        self.answer(body=True)
+
+    def answer(self, body: bool) -> None:
+        web: Web = self.server.web  # type: ignore[attr-defined]
+        path = web.folder / self.path.removeprefix("/data/")
+        fault = web.fault(path.name) if body else ""
+        web.served.append((self.command, path.name))
+        if fault == "stall":
+            web.released.wait(20)
+            self.close_connection = True
+        elif fault.isdigit() or web.gone or not path.is_file():
+            self.send_response(int(fault) if fault.isdigit() else 404)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        else:
+            data = path.read_bytes()
+            short = "short" in (fault, web.always.get(path.name))
+            self.send(data[:-1] if short else data, fault, body, web.ranges)
+
+    def send(self, data: bytes, fault: str, body: bool, ranges: bool) -> None:
+        whole, asked = len(data), self.headers.get("Range") if ranges else None
+        if asked:
+            start, end = asked.removeprefix("bytes=").split("-")
+            data = data[int(start) : int(end) + 1]
+        self.send_response(206 if asked else 200)
+        if ranges:
+            self.send_header("Accept-Ranges", "bytes")
+        if asked:
+            self.send_header("Content-Range", f"bytes {start}-{int(start) + len(data) - 1}/{whole}")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if fault == "flip":
+            data = data[:5000] + bytes([data[5000] ^ 4]) + data[5001:]
+        if fault == "cut":
+            self.close_connection = True
+            data = data[: len(data) // 2]
+        if body:
+            self.wfile.write(data)
+
+
+@pytest.fixture
+def web(data: Path) -> Iterator[Web]:
+    """The data set over HTTP."""
+    found = Web(data)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def second_web(data: Path) -> Iterator[Web]:
+    """The same at another URL."""
+    found = Web(data)
+    yield found
+    found.close()
+
+
+def free_port() -> int:
+    """A port of loopback that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answering(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a server takes connections."""
+    for _ in range(600):
+        assert process.poll() is None, f"the server ended with {process.returncode}"
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=0.2).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError("the server does not answer")
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """A bucket of moto's server, ``s3://subgrid-tests``, found through the environment like a real one."""
+    pytest.importorskip("moto")
+    s3fs = pytest.importorskip("s3fs")
+    port = free_port()
+    command = [sys.executable, "-c", f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])"]
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test-secret", "AWS_DEFAULT_REGION": "us-east-1"}
+    told = {**keys, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+    before = {name: os.environ.get(name) for name in told}
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        answering(port, process)
+        os.environ.update(told)
+        s3fs.S3FileSystem().mkdir("subgrid-tests")
+        yield "s3://subgrid-tests"
+    finally:
+        process.terminate()
+        process.wait()
+        restore(before)
+
+
+@pytest.fixture(scope="session")
+def gcs() -> Iterator[str]:
+    """A bucket of gcp-storage-emulator, ``gs://subgrid-tests``."""
+    server = pytest.importorskip("gcp_storage_emulator.server")
+    pytest.importorskip("gcsfs")
+    port = free_port()
+    told = {
+        "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}",
+        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
+        "GOOGLE_CLOUD_PROJECT": "test",
+    }
+    before = {name: os.environ.get(name) for name in told}
+    running = server.create_server("127.0.0.1", port, in_memory=True, default_bucket="subgrid-tests")
+    running.start()
+    os.environ.update(told)
+    try:
+        yield "gs://subgrid-tests"
+    finally:
+        running.stop()
+        restore(before)
+
+
+def restore(before: dict[str, str | None]) -> None:
+    """Environment variables as they were."""
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

@@ -1,0 +1,66 @@
+"""Cards say what the data are, whose, and under which licence; no secrets and no paths of a machine."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from subgrid.errors import SettingsError
+from subgrid.publishing.card import card, kaggle_metadata, licence_of
+from subgrid.publishing.contents import bundle
+
+
+def front_of(text: str) -> dict[str, object]:
+    return yaml.safe_load(text.split("---")[1])
+
+
+def test_the_card_of_made_up_data(data: Path) -> None:
+    found = bundle(data)
+    assert licence_of(found, None) == "apache-2.0"
+    text = card(found, "A title: with a colon", "apache-2.0")
+    assert front_of(text)["license"] == "apache-2.0" and front_of(text)["pretty_name"] == "A title: with a colon"
+    for expected in (
+        "| state_t | 60 | K | 0 |",
+        "| ptend_q0002 | 60 |",
+        found.manifest.digest,
+        "24 columns",
+        "every=5",
+    ):
+        assert expected in text
+    assert str(data.parent) not in text and "bibtex" not in text
+
+
+def test_the_card_of_real_data_cites_and_hides_secrets(data: Path) -> None:
+    found = bundle(data)
+    manifest = found.manifest.model_copy(
+        update={"licence": "CC-BY-4.0 (ClimSim, LEAP)", "source": "https://me:hunter2@host/raw?token=hunter3"}
+    )
+    found = replace(found, manifest=manifest)
+    assert licence_of(found, None) == "cc-by-4.0"
+    text = card(found, "Low", "cc-by-4.0")
+    assert "2306.08754" in text and "CC BY 4.0" in text and "https://host/raw" in text
+    assert "hunter" not in text
+
+
+def test_cards_of_runs_and_predictions(work: Path) -> None:
+    run = card(bundle(work / "run"), "Net", "cc-by-4.0")
+    assert "| network | squeezeformer |" in run and "subgrid predict" in run
+    prediction = card(bundle(work / "prediction"), "Predicted", "cc-by-4.0")
+    assert "| rows | 72 |" in prediction
+
+
+def test_kaggle_metadata() -> None:
+    found = json.loads(kaggle_metadata("me/low-res-1-of-8", "t" * 60, "cc-by-4.0"))
+    assert found == {"title": "t" * 50, "id": "me/low-res-1-of-8", "licenses": [{"name": "CC-BY-4.0"}]}
+    assert len(json.loads(kaggle_metadata("me/low-res", "low", "apache-2.0"))["title"]) >= 6
+    for wrong in ("low-res", "me/x", "me/Low Res", "a/b/c", "me/" + "x" * 51):
+        with pytest.raises(SettingsError, match="expected OWNER/SLUG"):
+            kaggle_metadata(wrong, "title", "cc-by-4.0")
+
+
+def test_other_licences_are_refused(data: Path) -> None:
+    assert licence_of(bundle(data), "CC-BY-4.0") == "cc-by-4.0"
+    with pytest.raises(SettingsError, match=r"expected cc-by-4\.0 or apache-2\.0"):
+        licence_of(bundle(data), "mit")

@@ -1,0 +1,103 @@
+"""Publications arrive whole, go on where they stopped, and can be cut into sets that join again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from subgrid.errors import DatasetError, SettingsError
+from subgrid.publishing.publish import PublishSettings, publish
+from subgrid.records.bucket import Fetching
+from subgrid.records.cache import Cache
+from subgrid.records.reader import Dataset
+from subgrid.records.verify import verify
+
+URL = "memory://published/data"
+
+
+def test_a_published_data_set_is_the_same_data_set(data: Path, memory: Any, tmp_path: Path) -> None:
+    (sent,) = publish(data, URL)
+    there = Dataset.open(URL, Fetching(Cache(tmp_path, 10**9)))
+    assert there.digest == Dataset.open(data).digest
+    rows = [np.concatenate([batch.row for batch in one.scan("training", 64)]) for one in (there, Dataset.open(data))]
+    np.testing.assert_array_equal(*rows)
+    assert sent.kept == 0 and sent.files == len(memory.find("/published/data"))
+    assert "license" in memory.cat_file("/published/data/README.md").decode()
+
+
+def test_the_manifest_comes_last_and_what_is_there_is_not_sent_again(
+    data: Path, memory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+
+    def stopped(local: str, path: str, **_: Any) -> None:
+        if len(order) == 9:
+            raise KeyboardInterrupt
+        order.append(path)
+        type(memory).put_file(memory, local, path)
+
+    monkeypatch.setattr(memory, "put_file", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        publish(data, URL)
+    assert not memory.exists("/published/data/dataset.json")
+    monkeypatch.setattr(memory, "put_file", lambda local, path: order.append(path) or type(memory).put_file(
+        memory, local, path))  # fmt: skip
+    memory.pipe_file(order[3], bytes(len(memory.cat_file(order[3]))))  # the right size, the wrong bytes
+    (sent,) = publish(data, URL)
+    assert sent.kept == 9 and order.count(order[3]) == 2 and len(set(order)) == len(order) - 1
+    assert order[-1].endswith("/dataset.json")
+    assert publish(data, URL)[0].files == 0
+
+
+def test_a_dry_run_sends_nothing(data: Path, memory: Any) -> None:
+    (sent,) = publish(data, URL, PublishSettings(dry_run=True))
+    assert sent.files > 13 and sent.bytes > 1_000_000 and not memory.exists("/published")
+
+
+def test_damaged_shards_are_not_published(copied: Path, memory: Any) -> None:
+    shard = copied / "shards" / "training-00004.tfrecord"
+    content = bytearray(shard.read_bytes())
+    content[1000] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"training-00004\.tfrecord: its checksum is not the manifest's"):
+        publish(copied, URL)
+    assert not memory.exists("/published/data/dataset.json")
+
+
+def test_runs_and_predictions(work: Path, memory: Any) -> None:
+    for name, last in (("run", "latest"), ("prediction", "prediction.json")):
+        publish(work / name, f"memory://published/{name}")
+        there = memory.cat_file(f"/published/{name}/{last}")
+        assert there == (work / name / last).read_bytes()
+    with pytest.raises(SettingsError, match="found a run"):
+        publish(work / "run", "memory://published/run", PublishSettings(kaggle="me/some-run"))
+
+
+def test_sets_for_kaggle(data: Path, tmp_path: Path) -> None:
+    """Four folders of links: data sets on their own, balanced, which hold every row once."""
+    out = tmp_path / "sets"
+    settings = PublishSettings(title="Small", kaggle="me/small-set", sets=4)
+    for _ in range(2):
+        found = publish(data, str(out), settings)
+    assert [one.files for one in found] == [0] * 4
+    rows, whole = [], Dataset.open(data)
+    for number in range(1, 5):
+        folder = out / f"{number}-of-4"
+        metadata = json.loads((folder / "dataset-metadata.json").read_text())
+        assert metadata["id"] == f"me/small-set-{number}-of-4"
+        assert verify(folder) == []
+        piece = Dataset.open(folder)
+        rows += [batch.row for batch in piece.scan("training", 500)]
+        assert len(piece.shards("training").shards) in (2, 3)
+        assert all((folder / "shards" / shard.name).samefile(data / "shards" / shard.name)
+                   for shard in piece.manifest.shards)  # fmt: skip
+    expected = np.concatenate([batch.row for batch in whole.scan("training", 500)])
+    np.testing.assert_array_equal(np.sort(np.concatenate(rows)), np.sort(expected))
+
+
+def test_sets_in_an_object_store(data: Path, memory: Any) -> None:
+    found = publish(data, URL, PublishSettings(sets=2))
+    assert [one.label for one in found] == [f"{URL}/1-of-2", f"{URL}/2-of-2"]
+    assert memory.exists("/published/data/2-of-2/dataset.json")

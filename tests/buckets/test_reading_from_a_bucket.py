@@ -67,7 +67,8 @@ def test_gcs(gcs: str, data: Path, fetching: Make, expected: list[tuple[Any, ...
 def test_http(web: Any, data: Path, fetching: Make, expected: list[tuple[Any, ...]]) -> None:
     same_everything(Dataset.open(web.url, fetching()), data, expected)
     got = [name for method, name in web.served if method == "GET" and name.endswith(".tfrecord")]
-    assert len(got) == len(set(got)) == 13  # each shard once, for two and a half epochs
+    # Each shard once, for two and a half epochs; but those that were on their way when the stream was closed.
+    assert len(set(got)) == 13 and len(got) <= 13 + 4
 
 
 def test_http_without_ranges(web: Any, data: Path, fetching: Make, expected: list[tuple[Any, ...]]) -> None:

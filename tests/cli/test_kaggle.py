@@ -250,7 +250,7 @@ def test_train_csv_is_input_and_truth(subgrid, refused, work: Path, kaggle, tmp_
     values[:, start : start + 15] = -kaggle.inputs[kaggle.order][:, KAGGLE.input_slices["state_q0002"]][:, 12:27] / 1200
     new = WEIGHTS["new"]
     assert scored["competition"] == pytest.approx(r2_score(truth * new, values * new), abs=1e-10)
-    assert "expected the columns ptend_t_0 ... cam_out_SOLLD, found none" in refused("score", tmp_path / "p", test)
+    assert "holds rows test_N, the prediction is of rows train_N" in refused("score", tmp_path / "p", test)
     assert "Kaggle's tables have no splits" in refused(
         "predict", work / "run", test, tmp_path / "q", "--split", "training"
     )

@@ -96,7 +96,7 @@ def test_nan_is_refused_by_name() -> None:
 def test_blocks_of_other_lengths_do_not_merge() -> None:
     with pytest.raises(SettingsError, match="blocks of 5 and of 7 days"):
         Blocks(FRAME).merge(Blocks(FRAME, 7))
-    with pytest.raises(SettingsError, match="blocks of 5 and of 15 days"):
+    with pytest.raises(SettingsError, match="blocks of 15 and of 5 days"):
         Blocks(FRAME, 15).merge(Blocks(FRAME))
     with pytest.raises(SettingsError, match="at least one day"):
         Blocks(FRAME, 0)

@@ -39,7 +39,7 @@ def bucket(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     """URL of an empty bucket, or of what is like one."""
     scheme = request.param
     if scheme == "memory":
-        yield "memory://bucket"
+        yield "memory://builds"
         if fsspec.filesystem("memory").exists("/bucket"):
             fsspec.filesystem("memory").rm("/bucket", recursive=True)
         return
@@ -146,7 +146,7 @@ def test_a_remote_build_that_is_killed_goes_on(
 
 def test_workers_cannot_share_the_memory_of_one_process(ready: Ready) -> None:
     with pytest.raises(SettingsError, match="memory of one process"):
-        build(ready(), "memory://bucket/data", Running(workers=2))
+        build(ready(), "memory://builds/data", Running(workers=2))
 
 
 @pytest.fixture

@@ -164,7 +164,7 @@ def _read_text(path: Path) -> dict[str, Any]:
     if body.get("format") != FORMAT:
         raise DatasetError(
             f"{path}: expected format {FORMAT}, found {body.get('format')!r}; it was written by another version of "
-            "subgrid, which can read it"
+            "subgrid, which can read it. Train into another folder, or remove this one"
         )
     if found != _text_digest(body):
         raise _damaged(path, "its content does not have the SHA-256 that it names")

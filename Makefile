@@ -34,8 +34,9 @@ test-slow: $(VENV)/.installed-dev  ## the tests marked slow
 test-tensorflow: $(TENSORFLOW_VENV)/.installed  ## TensorFlow reads our shards, in an environment of its own
 	$(TENSORFLOW_BIN)/python -m pytest tests/tensorflow -m "slow or not slow"
 
+# Everything is read anew (-E): a warning of a page that has not changed since is one too.
 docs: $(VENV)/.installed-dev  ## the documentation into docs/_build/html; a warning is an error
-	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
+	$(BIN)/sphinx-build -E -W --keep-going -q docs docs/_build/html
 
 lint: $(VENV)/.installed-dev  ## ruff: rules and format
 	$(BIN)/ruff check .

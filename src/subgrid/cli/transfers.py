@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from subgrid.cli.terminal import duration, say, size
 
 if TYPE_CHECKING:
-    from subgrid.source.hub.download import Progress
+    from subgrid.source.hub.download import DownloadProgress
 
 _LINE_EVERY = 15.0  # s, where there is no terminal
 
 
-def words(progress: "Progress") -> str:
+def words(progress: "DownloadProgress") -> str:
     """``1.2 GB of 6.7 GB, 812 of 4,464 files, 12.3 MB/s, 7:21 left``; rate and time left once something has come."""
     text = (
         f"{size(progress.bytes)} of {size(progress.total_bytes)}, {progress.files:,} of {progress.total_files:,} files"
@@ -27,7 +27,7 @@ def words(progress: "Progress") -> str:
 
 
 @contextmanager
-def transfers(what: str) -> Iterator[Callable[["Progress"], None]]:
+def transfers(what: str) -> Iterator[Callable[["DownloadProgress"], None]]:
     """Yields what is called with the progress of a transfer named ``what``."""
     if not sys.stderr.isatty():
         yield _lines(what)
@@ -41,10 +41,10 @@ def transfers(what: str) -> Iterator[Callable[["Progress"], None]]:
         yield lambda now: bar.update(task, completed=now.bytes, total=now.total_bytes, words=words(now))
 
 
-def _lines(what: str) -> Callable[["Progress"], None]:
+def _lines(what: str) -> Callable[["DownloadProgress"], None]:
     last = [time.monotonic()]
 
-    def report(progress: "Progress") -> None:
+    def report(progress: "DownloadProgress") -> None:
         if time.monotonic() - last[0] > _LINE_EVERY:
             last[0] = time.monotonic()
             say(f"{what}: {words(progress)}")

@@ -20,7 +20,7 @@ from subgrid.source.locations import Location
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Progress = Callable[[int, int], None]
+Report = Callable[[int, int], None]
 
 BLOCK = 1 << 24
 """Bytes read at once."""
@@ -61,7 +61,7 @@ class CsvTable:
             raise InputError(f"{self.label}: expected a line of column names, found {text[:60]!r} without a line's end")
         self.names: list[str] = next(csv.reader([text]), [])
 
-    def survey(self, progress: Progress | None = None) -> Survey:
+    def survey(self, progress: Report | None = None) -> Survey:
         """Count the rows and sum up the bytes; raises InputError when the file ends inside a line."""
         lines, last = 0, b""
         total = _Total()
@@ -158,7 +158,7 @@ class ParquetTable:
         except pa.ArrowException as error:
             raise InputError(f"{self.label}: not a parquet file, or one that was cut ({error})") from error
 
-    def survey(self, progress: Progress | None = None) -> Survey:
+    def survey(self, progress: Report | None = None) -> Survey:
         """Rows by the file's own count, and the sum of its bytes."""
         total = _Total()
         for data in _raw_blocks(self.location, progress):
@@ -237,7 +237,7 @@ def _opened(location: Location) -> Any:
         raise InputError(f"{location.url}: expected a table, found a folder") from error
 
 
-def _raw_blocks(location: Location, progress: Progress | None = None, start: int = 0) -> Iterator[bytes]:
+def _raw_blocks(location: Location, progress: Report | None = None, start: int = 0) -> Iterator[bytes]:
     with _opened(location) as file:
         size = file.seek(0, 2)
         done = file.seek(start)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from subgrid.errors import InputError
-from subgrid.source.hub.download import Download, Outcome, Progress, measure, survey
+from subgrid.source.hub.download import Download, Outcome, DownloadProgress, measure, survey
 from subgrid.source.hub.pace import Patience
 from subgrid.source.hub.repository import RemoteFile, Repository
 from subgrid.source.hub.transfer import Request
@@ -124,7 +124,7 @@ def test_no_access_is_one_error_and_not_one_for_each_file(hub: Any, tmp_path: Pa
 
 
 def test_progress_grows_to_the_whole(hub: Any, tmp_path: Path) -> None:
-    seen: list[Progress] = []
+    seen: list[DownloadProgress] = []
     size = sum(file.size for file in wanted(hub))
     name = wanted(hub)[0].name
     (tmp_path / name).parent.mkdir(parents=True)
@@ -141,7 +141,7 @@ def test_progress_grows_to_the_whole(hub: Any, tmp_path: Path) -> None:
 def test_an_interrupt_leaves_no_thread_and_no_wrong_file(hub: Any, tmp_path: Path) -> None:
     hub.faults.append(fault("", pause=0.02, times=999))
 
-    def interrupt(progress: Progress) -> None:
+    def interrupt(progress: DownloadProgress) -> None:
         if progress.files > 2:
             raise KeyboardInterrupt
 

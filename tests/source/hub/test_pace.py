@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subgrid.source.hub.pace import Pace, Patience, StoppedError, asked_wait
+from subgrid.source.hub.pace import Pace, Patience, DownloadStoppedError, asked_wait
 
 PATIENCE = Patience(first=2.0, longest=60.0)
 
@@ -62,9 +62,9 @@ def test_a_stop_ends_a_wait_at_once() -> None:
     pace = Pace(Patience(first=60.0))
     threading.Timer(0.1, pace.stop.set).start()
     start = time.monotonic()
-    with pytest.raises(StoppedError):
+    with pytest.raises(DownloadStoppedError):
         pace.after(1)
     assert time.monotonic() - start < 5
     for ask in (pace.before, pace.check):
-        with pytest.raises(StoppedError):
+        with pytest.raises(DownloadStoppedError):
             ask()

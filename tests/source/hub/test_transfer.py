@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from subgrid.errors import InputError, SubgridError
-from subgrid.source.hub.pace import Pace, Patience, StoppedError
+from subgrid.source.hub.pace import Pace, Patience, DownloadStoppedError
 from subgrid.source.hub.repository import RemoteFile, Repository
 from subgrid.source.hub.transfer import AbsentError, FailedError, Request, Transfer, is_whole
 
@@ -306,7 +306,7 @@ def test_a_stop_leaves_the_partial_file(hub: Any, content: bytes, tmp_path: Path
         request.pace.stop.set()
 
     hub.faults.append(fault(pause=0.05))
-    with pytest.raises(StoppedError):
+    with pytest.raises(DownloadStoppedError):
         Transfer(request, listed(content), tmp_path / "file", stop_after_some).run()
     came = (tmp_path / "file.partial").read_bytes() if (tmp_path / "file.partial").exists() else b""
     assert content.startswith(came) and len(came) < len(content)

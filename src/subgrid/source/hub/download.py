@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock, Thread
 
 from subgrid.errors import SubgridError
-from subgrid.source.hub.pace import StoppedError
+from subgrid.source.hub.pace import DownloadStoppedError
 from subgrid.source.hub.repository import RemoteFile
 from subgrid.source.hub.transfer import PARTIAL, AbsentError, FailedError, Request, Transfer, is_whole
 
@@ -22,7 +22,7 @@ _SAMPLE_TIME, _SAMPLE_BYTES = 3.0, 64_000_000  # of a measurement of the rate
 
 
 @dataclass(frozen=True)
-class Progress:
+class DownloadProgress:
     """How far a download is.
 
     Attributes:
@@ -139,7 +139,7 @@ class Download:
     files: Sequence[RemoteFile]
     workers: int = 8
     verify: bool = False
-    report: Callable[[Progress], None] = lambda progress: None
+    report: Callable[[DownloadProgress], None] = lambda progress: None
     outcome: Outcome = field(default_factory=Outcome)
     _lock: Lock = field(default_factory=Lock)
     _total: int = 0
@@ -180,14 +180,14 @@ class Download:
 
     def _show(self, seconds: float) -> None:
         done = self.outcome.there + self.outcome.fetched
-        self.report(Progress(self._held, self._total, done, len(self.files), self.outcome.bytes, seconds))
+        self.report(DownloadProgress(self._held, self._total, done, len(self.files), self.outcome.bytes, seconds))
 
     def _work(self, waiting: "queue.SimpleQueue[RemoteFile]") -> None:
         pace = self.request.pace
         while not pace.stop.is_set():
             try:
                 self._one(waiting.get_nowait())
-            except (queue.Empty, StoppedError):
+            except (queue.Empty, DownloadStoppedError):
                 return
             except BaseException as error:  # shown by the thread that called run
                 self._error = error

@@ -11,7 +11,7 @@ RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524,
 """Status codes after which the same request may succeed: RFC 9110 and RFC 6585, and those of content networks."""
 
 
-class StoppedError(Exception):
+class DownloadStoppedError(Exception):
     """The whole download is being stopped; not for users."""
 
 
@@ -68,7 +68,7 @@ class Pace:
 
     Attributes:
         patience: the settings.
-        stop: once set, every wait ends with StoppedError.
+        stop: once set, every wait ends with DownloadStoppedError.
     """
 
     patience: Patience = Patience()
@@ -91,11 +91,11 @@ class Pace:
         self.check()
 
     def check(self) -> None:
-        """Raise StoppedError once the download is being stopped."""
+        """Raise DownloadStoppedError once the download is being stopped."""
         if self.stop.is_set():
-            raise StoppedError
+            raise DownloadStoppedError
 
     def rest(self, seconds: float) -> None:
-        """Wait; raise StoppedError once the download is being stopped."""
+        """Wait; raise DownloadStoppedError once the download is being stopped."""
         if self.stop.wait(seconds):
-            raise StoppedError
+            raise DownloadStoppedError

@@ -152,7 +152,7 @@ class Transfer:
         Raises:
             AbsentError, FailedError: see there.
             SubgridError: nothing can be fetched: no access, or the disk refuses.
-            StoppedError: the download is being stopped; the partial file stays.
+            DownloadStoppedError: the download is being stopped; the partial file stays.
         """
         pace = self.request.pace
         try:

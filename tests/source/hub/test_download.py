@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from subgrid.errors import InputError
-from subgrid.source.hub.download import Download, Outcome, DownloadProgress, measure, survey
+from subgrid.source.hub.download import Download, DownloadProgress, Outcome, measure, survey
 from subgrid.source.hub.pace import Patience
 from subgrid.source.hub.repository import RemoteFile, Repository
 from subgrid.source.hub.transfer import Request

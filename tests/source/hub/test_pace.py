@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subgrid.source.hub.pace import Pace, Patience, DownloadStoppedError, asked_wait
+from subgrid.source.hub.pace import DownloadStoppedError, Pace, Patience, asked_wait
 
 PATIENCE = Patience(first=2.0, longest=60.0)
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from subgrid.errors import InputError, SubgridError
-from subgrid.source.hub.pace import Pace, Patience, DownloadStoppedError
+from subgrid.source.hub.pace import DownloadStoppedError, Pace, Patience
 from subgrid.source.hub.repository import RemoteFile, Repository
 from subgrid.source.hub.transfer import AbsentError, FailedError, Request, Transfer, is_whole
 

@@ -24,7 +24,7 @@ from subgrid.source.columns import StepReader
 from subgrid.source.kaggle import KaggleTable
 from subgrid.source.locations import GRID_ENDING, Location
 from subgrid.source.steps import Step, list_steps
-from subgrid.source.tables import Progress, Survey, is_table
+from subgrid.source.tables import Report, Survey, is_table
 
 _SCAN = 4096
 
@@ -165,7 +165,7 @@ class KaggleColumns:
         self.without_truth = np.empty(0, dtype=np.int64)
         self._survey: Survey | None = None
 
-    def survey(self, progress: Progress | None = None) -> Survey:
+    def survey(self, progress: Report | None = None) -> Survey:
         """Number of rows and identity, from one pass over the file's bytes; made once, ``progress`` in bytes."""
         if self._survey is None:
             self._demand(self.has_inputs, self.variables.input_columns)

@@ -1,12 +1,14 @@
 """Writing a report: the page last, strangers' files left alone, a failing figure leaves the old report as it was."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from subgrid.errors import DatasetError, SubgridError
 from subgrid.report import write
-from subgrid.report.plates import Section
+from subgrid.report.plates import DrawnPlate, Plate, Section, draw
 from subgrid.report.subjects import Progress
 from subgrid.report.write import ReportSettings, write_report
 
@@ -50,6 +52,26 @@ def test_a_failing_figure_is_named_and_the_old_report_stays(
         write_report(out, [str(work)], ReportSettings(title="new"), silent)
     assert (out / "index.html").read_text() == before
     assert (out / "figures" / "r2-by-variable.png").exists()
+
+
+@pytest.mark.usefixtures("first_plates")
+def test_ctrl_c_waits_for_the_end_of_a_figure_and_leaves_the_old_report(
+    work: Path, tmp_path: Path, silent: Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, drawn = tmp_path / "report", []
+    before = write_report(out, [str(work)], ReportSettings(), silent).read_text()
+
+    def interrupted(plate: Plate, folder: Path) -> DrawnPlate:
+        os.kill(os.getpid(), signal.SIGINT)
+        drawn.append(draw(plate, folder))
+        return drawn[-1]
+
+    monkeypatch.setattr(write, "draw", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_report(out, [str(work)], ReportSettings(title="new"), silent)
+    assert len(drawn) == 1
+    assert (out / "index.html").read_text() == before
+    assert not [path.name for path in out.iterdir() if path.name.startswith(".")]
 
 
 def test_foreign_folders_are_left_alone(work: Path, tmp_path: Path, silent: Progress) -> None:

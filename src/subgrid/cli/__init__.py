@@ -57,7 +57,7 @@ def main() -> None:
 def _run() -> int:
     code = _answer()
     if code in _ENDED and terminal.speaks():
-        terminal.say(f"{_ENDED[code]}; the same command goes on from here")
+        terminal.say(f"{_ENDED[code]}; the same command goes on from what is finished")
     return code
 
 

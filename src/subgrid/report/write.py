@@ -12,6 +12,7 @@ from subgrid.report.contents import plates, sections
 from subgrid.report.page import render
 from subgrid.report.plates import draw
 from subgrid.report.subjects import Progress, resolve
+from subgrid.training.interruption import interruption
 
 PAGE, FIGURES, PREDICTIONS = "index.html", "figures", "predictions"
 
@@ -41,6 +42,7 @@ def write_report(out: Path, arguments: Sequence[str], settings: ReportSettings, 
     Raises:
         DatasetError, SettingsError, InputError: what cannot be read, found or compared.
         SubgridError: a figure that cannot be drawn, by name.
+        KeyboardInterrupt, SystemExit: Ctrl-C or SIGTERM, after the figure under way.
     """
     refuse_foreign(out)
     subjects = resolve(arguments, settings.truth, out, progress)
@@ -52,10 +54,13 @@ def write_report(out: Path, arguments: Sequence[str], settings: ReportSettings, 
     (aside / FIGURES).mkdir(parents=True)
     try:
         drawn, total = [], len(list(plates(found)))
-        with progress("draw", "figures") as report:
+        # Ctrl-C waits for the end of a figure: raised inside matplotlib, a callback of its may swallow it.
+        with progress("draw", "figures") as report, interruption() as asked:
             for plate in plates(found):
                 drawn.append(draw(plate, aside / FIGURES))
                 report(len(drawn), total)
+                if asked:
+                    raise asked.wish.end()
         text = render(settings.title, cases, found, {one.plate.name: one for one in drawn})
         shutil.rmtree(out / FIGURES, ignore_errors=True)
         (aside / FIGURES).rename(out / FIGURES)

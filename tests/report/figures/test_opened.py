@@ -18,7 +18,8 @@ def test_panels_hold_the_row(case: Case) -> None:
     lines = {line.get_color(): line.get_xdata() for line in figure.axes[6].lines}
     np.testing.assert_allclose(lines[INK], row.truth[where] * 86_400)
     np.testing.assert_allclose(lines[colour(1)], row.prediction[where] * 86_400)
-    assert [text.get_text() for text in figure.axes[6].texts] == ["truth", "prediction"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["truth", "prediction"]
+    assert [line.get_color() for line in figure.legends[0].get_lines()] == [INK, colour(1)]
 
 
 def test_a_set_without_winds_has_fewer_panels(case: Case) -> None:

@@ -1,11 +1,10 @@
 """Single columns opened up: what went in, what was true, what was predicted, over pressure."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from subgrid.report.figures.style import GRID, INK, MUTED, colour, display, levels_of, new_figure, short
+from subgrid.report.figures.style import GRID, INK, MUTED, colour, display, key, levels_of, new_figure, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +57,7 @@ def opened_column(row: "OpenedRow", variables: "VariableSet", pressure: np.ndarr
             axes.set_visible(False)
     for line in grid:
         levels_of(line, pressure, 6)
-    _name_lines(grid[above:].flat, colour(place))
+    key(figure, ["prediction"], [place], truth=True)  # beside the panels: a line may go anywhere in them
     return figure
 
 
@@ -72,9 +71,3 @@ def _head(axes: "Axes", words: str, unit: str) -> None:
     axes.grid(color=GRID)
     axes.set_axisbelow(True)
     axes.locator_params(axis="x", nbins=3)
-
-
-def _name_lines(panels: "Sequence[Axes] | np.flatiter", colour_: str) -> None:
-    first = panels[0]
-    first.text(0.97, 0.97, "truth", transform=first.transAxes, ha="right", va="top", color=INK, fontsize=7.5)
-    first.text(0.97, 0.87, "prediction", transform=first.transAxes, ha="right", va="top", color=colour_, fontsize=7.5)

@@ -67,11 +67,14 @@ def _quantiles(axes: "Axes", scores: "Sequence[Dataset]", places: Sequence[int],
         truth, found = (np.maximum(table.sel(source=source).values, 0.1) for source in ("truth", "prediction"))
         axes.plot(truth, found, color=colour(place), marker="o", markersize=3.2)
         ends += [*truth[np.isfinite(truth)], *found[np.isfinite(found)]]
+    # Where there is nothing to see: a label stands below the diagonal, or above it where curves fall under it.
+    below = np.mean([np.nanmean(np.log(line.get_ydata()) - np.log(line.get_xdata())) for line in axes.lines]) > -0.1
     for share in scores[0]["quantile"].values:
         value = float(table.sel(source="truth", quantile=share))
         if share in (0.5, 0.9, 0.99, 0.999) and value > 0.1:
-            axes.annotate(f"{100 * share:g} %", (value, 0.1), xytext=(0, 3), textcoords="offset points", rotation=90,
-                          ha="center", va="bottom", fontsize=7, color=MUTED)  # fmt: skip
+            axes.annotate(f"{100 * share:g} %", (value, 0 if below else 1), xycoords=("data", "axes fraction"),
+                          xytext=(0, 3 if below else -3), textcoords="offset points", rotation=90, ha="center",
+                          va="bottom" if below else "top", fontsize=7, color=MUTED)  # fmt: skip
     limits = (0.1, max(ends) * 1.2)
     axes.plot(limits, limits, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.set_xscale("log")

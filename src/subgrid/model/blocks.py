@@ -54,6 +54,16 @@ class Dense(nn.Linear):
         return product + self.bias.to(product.dtype)
 
 
+class OutputDense(Dense):
+    """The last linear layer: what it gives is compared with targets."""
+
+
+def inner_matrices(network: nn.Module) -> list[Tensor]:
+    """Weights of all linear layers but those that give outputs, (outputs, inputs) each, in the network's order."""
+    layers = (module for module in network.modules() if isinstance(module, nn.Linear))
+    return [layer.weight for layer in layers if not isinstance(layer, OutputDense)]
+
+
 def layer_norm(width: int) -> nn.LayerNorm:
     """LayerNorm over channels with epsilon 1e-6."""
     return nn.LayerNorm(width, eps=_LAYER_NORM_EPSILON)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from subgrid.model.blocks import Dense, swiglu
+from subgrid.model.blocks import Dense, OutputDense, swiglu
 from subgrid.model.registry import ModelShape, Outputs
 
 
@@ -33,7 +33,7 @@ class ColumnHead(nn.Module):
     def __init__(self, width: int, shape: ModelShape) -> None:
         super().__init__()
         self.profiles = shape.profiles
-        self.linear = Dense(width, shape.output_channels)
+        self.linear = OutputDense(width, shape.output_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         values = self.linear(x).float()  # (batch, level, channel)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from subgrid.model.blocks import Dense
+from subgrid.model.blocks import Dense, OutputDense
 from subgrid.model.registry import ModelSettings, ModelShape, Outputs, register
 
 
@@ -24,8 +24,8 @@ class MultilayerPerceptron(nn.Module):
         values = shape.levels * shape.profile_channels + shape.scalar_channels
         sizes = (values, *settings.layers)
         self.hidden = nn.ModuleList(Dense(into, out) for into, out in pairwise(sizes))
-        self.prediction = Dense(sizes[-1], shape.outputs)
-        self.confidence = Dense(sizes[-1], shape.outputs) if shape.confidence else None
+        self.prediction = OutputDense(sizes[-1], shape.outputs)
+        self.confidence = OutputDense(sizes[-1], shape.outputs) if shape.confidence else None
 
     def forward(self, x: Tensor) -> Outputs:
         """(batch, level, channel) -> Outputs, each (batch, targets + auxiliary)."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -17,6 +16,7 @@ from subgrid.training.averaging import Average
 from subgrid.training.batches import Prepared
 from subgrid.training.checkpoint import load_weights
 from subgrid.training.losses import PARTS, Loss
+from subgrid.training.optimizers import Optimizers
 from subgrid.training.processes import Processes
 from subgrid.training.schedule import Schedule
 from subgrid.training.settings import TrainingSettings
@@ -55,10 +55,8 @@ class Learner:
         share_batches(network, self._processes.ranks, training.accumulate)
         if training.compile and not compile_blocks(network):
             network.compile(dynamic=False)
-        self._optimizer = torch.optim.AdamW(
-            network.parameters(), lr=training.learning_rate, betas=training.betas, eps=training.epsilon, fused=True
-        )
-        self._module, self._wrapped = fabric.setup(network, self._optimizer)
+        self._optimizers = Optimizers(network, training)
+        self._module, *self._wrapped = fabric.setup(network, *self._optimizers)
         self._loss = Loss(training.loss, self.emulator.targets.trained)
         self._average = Average(network, training.average) if training.average else None
 
@@ -74,15 +72,15 @@ class Learner:
             the parts of the loss of the whole batch, on the device (``losses.PARTS``), the same in all processes.
         """
         seed_draws(self._seed, step)
-        group = self._optimizer.param_groups[0]
-        group["lr"], group["weight_decay"] = self.schedule.learning_rate(step), self.schedule.weight_decay(step)
+        self._optimizers.set(self.schedule.learning_rate(step), self.schedule.weight_decay(step))
         parts = self._backward(prepared)
         if self._training.clip:
-            self._fabric.clip_gradients(
-                self._module, self._wrapped, max_norm=self._training.clip, error_if_nonfinite=False
+            self._fabric.clip_gradients(  # of all parameters, whichever optimiser stands here
+                self._module, self._wrapped[0], max_norm=self._training.clip, error_if_nonfinite=False
             )
-        self._wrapped.step()
-        self._optimizer.zero_grad(set_to_none=True)
+        for optimizer in self._wrapped:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         if self._average is not None:
             self._average.update(step)
         return parts
@@ -125,12 +123,8 @@ class Learner:
         return own | self._average.tensors if self._average else own
 
     def training_tensors(self) -> dict[str, Tensor]:
-        """What a resumed run needs besides: the optimiser's moments, the own weights beside an average."""
-        tensors = {
-            f"optimizer.{place}.{name}": value
-            for place, values in self._optimizer.state_dict()["state"].items()
-            for name, value in values.items()
-        }
+        """What a resumed run needs besides: the optimisers' moments, the own weights beside an average."""
+        tensors = self._optimizers.tensors()
         if self._average:
             tensors |= {f"own.{name}": value for name, value in self.emulator.network.state_dict().items()}
         return tensors
@@ -147,9 +141,4 @@ class Learner:
         load_weights(self.emulator.network, own or weights, where)
         if self._average:
             self._average.load(weights)
-        state: dict[int, dict[str, Any]] = {}
-        for name, value in tensors.items():
-            if name.startswith("optimizer."):
-                _, place, part = name.split(".", 2)
-                state.setdefault(int(place), {})[part] = value
-        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state})
+        self._optimizers.load(tensors)

@@ -3,7 +3,7 @@
 Memory is that of one process that takes whole batches of ``training.batch`` rows, on top of the program itself (Python,
 libraries, compiled code), and is reckoned as
 
-    weights + gradients + two moments of AdamW + an average of the weights   4 bytes x parameters each
+    weights + gradients + moments (two with AdamW, one with Muon) + an average of the weights   4 bytes each
     activations   what autograd keeps of a forward pass for the backward pass: counted, tensor by tensor, in passes of
                   2 and of 4 rows in the run's precision and taken as linear in the rows
     passing       twice the largest kept tensor in float32: a gradient of it and what that is computed from
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from subgrid.model.emulator import Emulator, build_emulator
 from subgrid.training import checkpoint, machine
+from subgrid.training.optimizers import moments_of
 from subgrid.training.schedule import Schedule
 from subgrid.training.settings import RunRecipe, TrainingSettings
 from subgrid.training.sources import SPLIT, Sources
@@ -145,7 +146,7 @@ def _memory(emulator: Emulator, training: TrainingSettings, stride: int) -> Memo
     return Memory(
         weights=state,
         gradients=learnt,
-        optimizer=2 * learnt,
+        optimizer=moments_of(network, training) * _NUMBER,
         average=state if training.average else 0,
         activations=least + (training.batch - 2) * row,
         passing=2 * largest * training.batch,

@@ -53,7 +53,7 @@ class Schedule:
         return settings.learning_rate * _share(place, settings, grain)
 
     def weight_decay(self, step: int) -> float:
-        """AdamW's decay at a step: the ratio times the rate, so that a step takes ratio x rate**2 of every weight."""
+        """The decay at a step: the ratio times the rate, so that a step takes ratio x rate**2 of every weight."""
         return self.settings.decay_ratio * self.learning_rate(step)
 
 

@@ -69,7 +69,10 @@ class TrainingSettings(_Settings):
         schedule: half-cosine with one value a sub-epoch (as the competition's winner did) or one a step.
         warm_up: sub-epochs of warm-up before the cosine, and ``warm_up_shape`` its form.
         decay_ratio: weight decay = ratio x current learning rate (decoupled, applied to every parameter).
+        optimizer: ``adamw`` (as the winner), or ``muon``: orthogonalised steps for the matrices inside the network,
+            AdamW for the rest (see ``training.optimizers``).
         betas, epsilon: of AdamW.
+        momentum: of Muon.
         clip: largest norm of the gradient of a step; 0 clips nothing.
         average: decay of the exponential moving average of the weights that is scored and saved; 0 averages nothing.
         loss: distance of a prediction from its target, in normalised units.
@@ -100,8 +103,10 @@ class TrainingSettings(_Settings):
     warm_up: NonNegativeFloat = 0.0
     warm_up_shape: Literal["exp", "log", "linear"] = "exp"
     decay_ratio: NonNegativeFloat = 4.0
+    optimizer: Literal["adamw", "muon"] = "adamw"
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = Field(default=1e-7, gt=0)
+    momentum: float = Field(default=0.95, ge=0, lt=1)
     clip: NonNegativeFloat = 0.0
     average: float = Field(default=0.0, ge=0, lt=1)
     loss: Literal["mae", "huber", "mse"] = "mae"

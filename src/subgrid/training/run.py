@@ -18,6 +18,7 @@ from subgrid.training.keeper import BEST_BY, METRICS, Keeper, Place
 from subgrid.training.learner import Learner
 from subgrid.training.loggers import Loggers
 from subgrid.training.losses import PARTS
+from subgrid.training.mirror import Mirror
 from subgrid.training.processes import Processes
 from subgrid.training.progress import Meter, Progress, Reporter, Silence
 from subgrid.training.schedule import Schedule
@@ -120,10 +121,12 @@ class Run:
         settings, learner = self.settings, self.learner
         origins = self.sources.origins(settings.space_time)
         share = (self.processes.rank, self.processes.ranks)
+        mirror = Mirror(self.sources.table.variables, self.seed) if settings.mirror else None
         with self.sources.stream(settings, self.seed, self.place.rows, share) as stream:
             while not self.complete:
-                prepared = prepare(next(stream), learner.emulator, origins)
-                self.sums += learner.step(prepared, self.place.rows // settings.batch)
+                batch, step = next(stream), self.place.rows // settings.batch
+                prepared = prepare(mirror(batch, step) if mirror else batch, learner.emulator, origins)
+                self.sums += learner.step(prepared, step)
                 self.place.rows += settings.batch
                 self.meter.count(settings.batch)
                 looking = self._watch()

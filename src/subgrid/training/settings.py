@@ -78,6 +78,8 @@ class TrainingSettings(_Settings):
         loss: distance of a prediction from its target, in normalised units.
         confidence: train a second head on the absolute error of the first.
         space_time: train six auxiliary outputs on where and when a column is.
+        mirror: learn from mirror images of the rows too, drawn anew at every step: winds, stresses and accelerations of
+            the opposite sign, east-west and north-south on their own (see ``training.mirror``).
         precision: ``auto`` is bf16-mixed where the device has the instructions, else 32-true.
         compile: let torch.compile make kernels of the network.
         threads: of one process on a CPU; 0 leaves torch's choice.
@@ -112,6 +114,7 @@ class TrainingSettings(_Settings):
     loss: Literal["mae", "huber", "mse"] = "mae"
     confidence: bool = True
     space_time: bool = True
+    mirror: bool = False
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     compile: bool = False
     threads: NonNegativeInt = 0

@@ -14,7 +14,8 @@ from subgrid.training.losses import Loss
 def learner_of(recipe, data) -> Learner:
     plain = recipe.model_dump(mode="json")
     fabric = machine.open_device(recipe.training)
-    return Learner(emulator_settings(plain), recipe.training, data.table("training"), fabric, recipe.seed)
+    climate = (data.table("training"), data.grid)
+    return Learner(emulator_settings(plain), recipe.training, climate, fabric, recipe.seed)
 
 
 def batches(data, learner: Learner, count: int) -> list:

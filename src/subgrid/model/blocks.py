@@ -1,8 +1,8 @@
 """Layers that a level network is made of; every tensor is (batch, level, channel), channels next to each other.
 
-Products (linear layers, attention) run in the precision that autocast says. What follows a product is computed in
-float32 and, where it only feeds the next product, handed on in that product's own precision; the residual stream,
-LayerNorm, batch moments and softmax stay in float32.
+Products (linear layers, attention) run in the precision that autocast says, that of the inputs in float32. What
+follows a product is computed in float32 and, where it only feeds the next product, handed on in that product's own
+precision; the residual stream, LayerNorm, batch moments and softmax stay in float32.
 
 Initial values are Keras's: kernels Glorot-uniform, U(+-sqrt(6 / (fan in + fan out))), biases 0.
 """

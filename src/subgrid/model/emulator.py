@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from subgrid.model.registry import ModelSettings, ModelShape, Outputs, build
 from subgrid.representation import Encoder, RepresentationSettings, TargetTransform
+from subgrid.schema.grid import Grid
 from subgrid.schema.variables import LEVELS
 from subgrid.statistics.table import Table
 
@@ -87,9 +88,12 @@ class Emulator(nn.Module):
         )
 
 
-def build_emulator(settings: EmulatorSettings, table: Table) -> Emulator:
-    """An emulator with fresh weights, drawn from torch's global generator, in float32 on the CPU."""
-    encoder = Encoder(table, settings.representation)
+def build_emulator(settings: EmulatorSettings, table: Table, grid: Grid | None = None) -> Emulator:
+    """An emulator with fresh weights, drawn from torch's global generator, in float32 on the CPU.
+
+    The grid is needed where channels are derived from pressure (``representation.derived``).
+    """
+    encoder = Encoder(table, settings.representation, grid)
     shape = ModelShape(
         levels=LEVELS,
         profile_channels=encoder.shape.profile_channels,

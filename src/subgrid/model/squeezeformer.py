@@ -47,7 +47,8 @@ class Squeezeformer(nn.Module):
     def forward(self, x: Tensor) -> Outputs:
         """(batch, level, channel) -> Outputs, each (batch, targets + auxiliary)."""
         run = self._run if self.training else _apply  # scoring comes in other shapes: not worth compiling again
-        h = self.embed_norm(self.embed(x).float())
+        with torch.autocast(x.device.type, enabled=False):  # inputs differ in digits that bfloat16 does not have
+            h = self.embed_norm(self.embed(x.float()))
         for block in self.blocks:
             h = run(block, h)
         return self.heads(run(self.wide, h))

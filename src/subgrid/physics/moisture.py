@@ -10,9 +10,9 @@ VANISHING_LEVELS = slice(12, 27)
 
 # Flatau, Walko and Cotton (1992), J. Appl. Meteorol. 31, 1507: saturation pressure in hPa, powers of T - 273.16 K,
 # highest first.
-_LIQUID = (-0.976195544e-15, -0.952447341e-13, 0.640689451e-10, 0.206739458e-7, 0.302950461e-5, 0.264847430e-3,
+LIQUID_POWERS = (-0.976195544e-15, -0.952447341e-13, 0.640689451e-10, 0.206739458e-7, 0.302950461e-5, 0.264847430e-3,
            0.142986287e-1, 0.443987641, 6.11239921)  # fmt: skip
-_ICE = (0.252751365e-14, 0.146898966e-11, 0.385852041e-9, 0.602588177e-7, 0.615021634e-5, 0.420895665e-3,
+ICE_POWERS = (0.252751365e-14, 0.146898966e-11, 0.385852041e-9, 0.602588177e-7, 0.615021634e-5, 0.420895665e-3,
         0.188439774e-1, 0.503160820, 6.11147274)  # fmt: skip
 
 
@@ -31,7 +31,7 @@ def liquid_fraction(temperature: np.ndarray) -> np.ndarray:
 
 def saturation_pressure_liquid(temperature: np.ndarray) -> np.ndarray:
     """Saturation vapour pressure over liquid water in Pa, for a temperature in K (held at -80 C below it)."""
-    return 100.0 * np.polyval(_LIQUID, np.maximum(-80.0, np.asarray(temperature, dtype=np.float64) - FREEZING))
+    return 100.0 * np.polyval(LIQUID_POWERS, np.maximum(-80.0, np.asarray(temperature, dtype=np.float64) - FREEZING))
 
 
 def saturation_pressure_ice(temperature: np.ndarray) -> np.ndarray:
@@ -42,7 +42,7 @@ def saturation_pressure_ice(temperature: np.ndarray) -> np.ndarray:
     coldest = 100.0 * (0.00763685 + cold * (0.000151069 + 7.48215e-7 * cold))
     return np.select(
         [temperature > 273.15, temperature > 185.0],
-        [saturation_pressure_liquid(temperature), 100.0 * np.polyval(_ICE, celsius)],
+        [saturation_pressure_liquid(temperature), 100.0 * np.polyval(ICE_POWERS, celsius)],
         coldest,
     )
 

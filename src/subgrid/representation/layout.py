@@ -5,14 +5,18 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 from subgrid.errors import SettingsError
-from subgrid.representation.settings import RepresentationSettings
+from subgrid.representation.settings import DERIVED, RepresentationSettings
 from subgrid.schema.variable_sets import VariableSet
 from subgrid.schema.variables import LEVELS, Variable
 
-Form = Literal["per_level", "pooled", "signed_log"]
+Form = Literal["per_level", "pooled", "signed_log", "derived"]
 
 WIND = ("state_u", "state_v")
 """The inputs that the wind channel needs; a set without both has none."""
+
+
+STATE = ("state_t", "state_q0001", "state_q0002", "state_q0003", "state_u", "state_v", "state_ps")
+"""The inputs that derived channels are made of."""
 
 
 class EncodedShape(NamedTuple):
@@ -39,7 +43,8 @@ class Layout:
     """Which channel holds what, for a variable set and a representation.
 
     Profile channels come first: per_level of every profile variable in the order of the set, then (``leap``) the wind
-    speed's, then pooled, then signed_log of every profile variable. Scalars follow, each repeated on the 60 levels.
+    speed's, then pooled, then signed_log of every profile variable, then derived channels by group. Scalars follow,
+    each repeated on the 60 levels.
     """
 
     variables: VariableSet
@@ -60,6 +65,17 @@ class Layout:
         return self.settings.name == "leap" and all(name in self.variables.input_slices for name in WIND)
 
     @cached_property
+    def derived(self) -> tuple[str, ...]:
+        """Groups of derived channels; raises SettingsError where the set lacks an input that they are made of."""
+        lacking = [name for name in STATE if name not in self.variables.input_slices]
+        if self.settings.derived and lacking:
+            raise SettingsError(
+                f"representation.derived needs {', '.join(lacking)}; the variable set {self.variables.name!r} is "
+                "without. Use --set representation.derived=[]"
+            )
+        return self.settings.derived
+
+    @cached_property
     def channels(self) -> tuple[Channel, ...]:
         """All channels in their order; scalars are ``per_level`` too, having one level."""
         names = [item.name for item in self.profiles]
@@ -67,7 +83,8 @@ class Layout:
         per_level = [Channel("per_level", name) for name in names] + wind
         others: list[Form] = ["pooled", "signed_log"] if self.settings.name == "leap" else []
         rest = [Channel(form, name) for form in others for name in names]
-        return (*per_level, *rest, *(Channel("per_level", item.name) for item in self.scalars))
+        derived = [Channel("derived", name) for group in self.derived for name in DERIVED[group]]
+        return (*per_level, *rest, *derived, *(Channel("per_level", item.name) for item in self.scalars))
 
     @cached_property
     def shape(self) -> EncodedShape:

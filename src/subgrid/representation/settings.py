@@ -8,6 +8,13 @@ from subgrid.schema.variables import TABLE
 
 _VANISHING_BUT_ONE = (12, 25)  # the levels whose cloud water is gone in one step, less 26, which networks do learn
 
+DERIVED = {
+    "humidity": ("relative_humidity", "saturation", "liquid_fraction", "condensate"),
+    "buoyancy": ("parcel_energy", "saturation_deficit", "saturated_step", "moist_step"),
+    "shear": ("shear_u", "shear_v"),
+}
+"""Channels that follow from the state of a column, by group; ``representation.derived`` has their formulas."""
+
 
 class RepresentationSettings(BaseModel):
     """Settings of the encoder and the target transform.
@@ -15,6 +22,8 @@ class RepresentationSettings(BaseModel):
     Attributes:
         name: ``leap``, the winner's three forms of each profile value with wind speed (``kaggle``: 28 profile and 16
             scalar channels), or ``per_level``, the per-level form alone (9 and 16).
+        derived: groups of further channels that follow from the state by the laws of moist air (``DERIVED``).
+            They need winds, all species of water and the grid's hybrid levels.
         target_scale: ``std`` divides a target by its standard deviation in the table; ``old_weights`` multiplies it by
             the competition's first weights.
         masked: targets that are not trained, as variable: [first level, last level], both inclusive; a scalar is
@@ -28,8 +37,16 @@ class RepresentationSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["leap", "per_level"] = "leap"
+    derived: tuple[Literal["humidity", "buoyancy", "shear"], ...] = ()
     target_scale: Literal["std", "old_weights"] = "std"
     masked: dict[str, tuple[int, int]] = Field(default_factory=lambda: {"ptend_q0002": _VANISHING_BUT_ONE})
+
+    @field_validator("derived")
+    @classmethod
+    def _in_order(cls, derived: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(derived)) < len(derived):
+            raise ValueError(f"a group of derived channels stands twice: {', '.join(derived)}")
+        return tuple(group for group in DERIVED if group in derived)
 
     @field_validator("masked")
     @classmethod

@@ -242,8 +242,9 @@ def load_emulator(run: str | Path, device: str | torch.device = "cpu") -> tuple[
     path = folder.find_checkpoint(run)
     card = read_card(path)
     table = Table.from_json(card["statistics"])
-    emulator = build_emulator(emulator_settings(card["recipe"]), table)
+    grid = grid_from_json(card["grid"])
+    emulator = build_emulator(emulator_settings(card["recipe"]), table, grid)
     load_weights(emulator.network, _read_tensors(path / "model.safetensors", card), str(path))
     digest = _text_digest(card)
-    info = CheckpointInfo(path, path.name, digest, card, table, grid_from_json(card["grid"]))
+    info = CheckpointInfo(path, path.name, digest, card, table, grid)
     return emulator.to(device).eval(), info

@@ -11,7 +11,9 @@ from subgrid.model import compile_blocks
 from subgrid.model.blocks import share_batches
 from subgrid.model.emulator import EmulatorSettings, build_emulator
 from subgrid.records.order import hash_of
+from subgrid.schema.grid import Grid
 from subgrid.statistics.table import Table
+from subgrid.training import machine
 from subgrid.training.averaging import Average
 from subgrid.training.batches import Prepared
 from subgrid.training.checkpoint import load_weights
@@ -38,16 +40,21 @@ class Learner:
     Args:
         settings: of the emulator.
         training: of the run.
-        table: statistics to normalise with.
-        fabric: device, precision, processes.
+        climate: statistics to normalise with, and the grid whose levels give pressures.
+        fabric: device and processes.
         seed: of the run; initial weights follow from it alone, the draws of a step from it and the step.
     """
 
     def __init__(
-        self, settings: EmulatorSettings, training: TrainingSettings, table: Table, fabric: Fabric, seed: int
+        self,
+        settings: EmulatorSettings,
+        training: TrainingSettings,
+        climate: tuple[Table, Grid],
+        fabric: Fabric,
+        seed: int,
     ) -> None:
         seed_draws(seed)
-        self.emulator = build_emulator(settings, table).to(fabric.device)
+        self.emulator = build_emulator(settings, *climate).to(fabric.device)
         self.schedule = Schedule(training)
         self._training, self._fabric, self._seed = training, fabric, seed
         self._processes = Processes.of(fabric)
@@ -93,7 +100,9 @@ class Learner:
         for place, piece in enumerate(pieces):
             alone = ranks > 1 and place < len(pieces) - 1  # gradients travel once a step, with the last piece
             with self._fabric.no_backward_sync(self._module, enabled=alone):
-                loss, parts = self._loss(self._module(piece.inputs), piece.goal, counts)
+                with machine.autocast(self._training, self._fabric.device):
+                    outputs = self._module(piece.inputs)
+                loss, parts = self._loss(outputs, piece.goal, counts)
                 self._fabric.backward(loss * ranks)  # processes average their gradients, and this is a sum
             total += parts
         return self._processes.total(total)
@@ -107,7 +116,7 @@ class Learner:
         eager = torch.compiler.set_stance("force_eager") if self._training.compile else nullcontext()
         averaged = self._average.applied() if self._average else nullcontext()
         try:
-            with averaged, self._fabric.autocast(), eager:
+            with averaged, machine.autocast(self._training, self._fabric.device), eager:
                 yield
         finally:
             network.train()

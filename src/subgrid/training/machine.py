@@ -46,7 +46,7 @@ def opened(settings: TrainingSettings) -> Iterator[Fabric]:
 
 
 def open_device(settings: TrainingSettings) -> Fabric:
-    """The device, precision and processes of a run; sets the number of torch's threads.
+    """The device and the processes of a run; sets the number of torch's threads.
 
     Raises:
         SettingsError: a device that this machine does not have, compilation without a compiler, a batch that the
@@ -65,10 +65,19 @@ def open_device(settings: TrainingSettings) -> Fabric:
             f"{started.ranks * settings.accumulate}"
         )
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # the reporter says what there is to say
-    precision: Any = resolve_precision(settings.precision, name)
     if started.ranks == 1:
-        return Fabric(accelerator=name, devices=1, precision=precision, plugins=[LightningEnvironment()])
-    return _joined(name, precision, started)
+        return Fabric(accelerator=name, devices=1, plugins=[LightningEnvironment()])
+    return _joined(name, started)
+
+
+def autocast(settings: TrainingSettings, device: torch.device) -> torch.autocast:
+    """The run's precision while the block runs.
+
+    Not Fabric's own, which rounds what goes into a network to bfloat16: neighbouring levels differ in digits that are
+    gone then, and a network may want to multiply its inputs in float32.
+    """
+    mixed = resolve_precision(settings.precision, device.type) == "bf16-mixed"
+    return torch.autocast(device.type, torch.bfloat16, enabled=mixed)
 
 
 def keep_freed_memory() -> bool:
@@ -100,7 +109,7 @@ def _device(settings: TrainingSettings) -> str:
     return name
 
 
-def _joined(device: str, precision: Any, started: Launch) -> Fabric:
+def _joined(device: str, started: Launch) -> Fabric:
     """This process among the others of its run."""
     if device == "mps":
         raise SettingsError("training.device = mps works in one process; use training.device=cpu with several")
@@ -111,7 +120,6 @@ def _joined(device: str, precision: Any, started: Launch) -> Fabric:
             devices=started.on_node,
             num_nodes=started.nodes,
             strategy=DDPStrategy(gradient_as_bucket_view=True, **_without_buffers()),
-            precision=precision,
             plugins=[environment()],
         )
         with warnings.catch_warnings():

@@ -46,7 +46,7 @@ def plan(recipe: RunRecipe, sources: Sources) -> dict[str, Any]:
     stride, epoch = sources.first.layout.stride, sources.rows_of(1)
     plain = recipe.model_dump(mode="json")
     with torch.random.fork_rng():
-        emulator = build_emulator(checkpoint.emulator_settings(plain), sources.table)
+        emulator = build_emulator(checkpoint.emulator_settings(plain), sources.table, sources.first.grid)
     memory = _memory(emulator, training, stride)
     return {
         "model": plain["model"]["name"],

@@ -35,7 +35,7 @@ class Segment:
     """What belongs to one segment of a run.
 
     Attributes:
-        fabric: device, precision, processes.
+        fabric: device and processes.
         reporter: who is told.
         deadline: instant of time.monotonic() at which this process may be killed, None if it may run to the end.
     """
@@ -62,7 +62,8 @@ class Run:
         self.processes = Processes.of(self.fabric)
         self.reporter = segment.reporter if self.processes.rank == 0 else Silence()
         plain, table = recipe.model_dump(mode="json"), sources.table
-        self.learner = Learner(checkpoint.emulator_settings(plain), recipe.training, table, self.fabric, recipe.seed)
+        settings, climate = checkpoint.emulator_settings(plain), (table, sources.first.grid)
+        self.learner = Learner(settings, recipe.training, climate, self.fabric, recipe.seed)
         self.validation = validation_sets(recipe.training, sources)
         card = {
             "recipe": plain,

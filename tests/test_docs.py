@@ -99,6 +99,28 @@ def test_documented_options_are_those_of_the_command(command: str) -> None:
     assert options_of(command_help(command)) - {"--help"} == documented_options().get(command, set())
 
 
+@pytest.mark.parametrize("code", [0, 1, 75, 143])
+def test_the_script_for_slurm_submits_itself_again_for_75_alone(code: int, tmp_path: Path) -> None:
+    """As it stands in the document, with commands in the place of srun and sbatch that note what they are given."""
+    from subgrid.cli.terminal import seconds_of
+
+    text = (ROOT / "docs" / "training-at-scale.md").read_text()
+    [script] = re.findall(r"```bash\n(#!/bin/bash\n#SBATCH.*?)```", text, re.DOTALL)
+    for name, ends in (("srun", code), ("sbatch", 0)):
+        (tmp_path / name).write_text(f'#!/bin/sh\necho "{name} $*" >> "{tmp_path}/said"\nexit {ends}\n')
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "train.sbatch").write_text(script)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "train.sbatch"], cwd=tmp_path, env=environment, timeout=30)
+    started, *again = (tmp_path / "said").read_text().splitlines()
+    assert (done.returncode, again) == ((0, ["sbatch train.sbatch"]) if code == 75 else (code, []))
+    words = started.split()
+    train = words[words.index("train") :]
+    assert options_of(" ".join(train)) <= documented_options()["train"]
+    [walltime] = re.findall(r"#SBATCH --time=(\S+)", script)
+    assert 60 <= seconds_of(walltime) - seconds_of(train[train.index("--time-limit") + 1]) <= 1800
+
+
 @pytest.mark.slow
 def test_the_python_of_the_documents_runs(tmp_path: Path) -> None:
     code = "\n".join(re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(), re.DOTALL))

@@ -1,14 +1,21 @@
 """The recipes of the winning ensemble against its table, and their networks against a count of parameters."""
 
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from subgrid.recipe import Recipe, load_recipe, parse_recipe
 from subgrid.representation.settings import RepresentationSettings
 
-FOLDER = Path(__file__).resolve().parents[1] / "recipes" / "leap-2024"
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "recipes" / "leap-2024"
+PAGE = (ROOT / "docs" / "winning-recipe.md").read_text()
 
 
 class Model(NamedTuple):
@@ -53,6 +60,30 @@ def case(request: pytest.FixtureRequest) -> tuple[Recipe, Model]:
 
 def test_the_folder_holds_the_table() -> None:
     assert {path.stem for path in FOLDER.glob("*.yaml")} == {*TABLE, *GROUND}
+
+
+def number(pattern: str, text: str, default: float) -> float:
+    """The number behind some words, or the default where they are not."""
+    found = re.search(pattern + r" ([\d.]+\d|\d+)", text)
+    return float(found[1]) if found else default
+
+
+def test_the_page_has_the_same_table() -> None:
+    rows = re.findall(r"^\| `([\w-]+)` \| ([\w +]+) \| (\d+) \| (.*?)\| 0\.", PAGE, flags=re.MULTILINE)
+    found = {
+        name: Model(
+            high="high" in data,
+            epochs=int(epochs),
+            width=int(number("width", words, 384)),
+            head=int(number("head", words, 2048)),
+            space_time="no space-time" not in words,
+            confidence="no confidence head" not in words,
+            clip=0 if "not clipped" in words else number("clip at", words, 1.1),
+            keep=tuple(map(int, re.findall(r"\d+", words.partition("sub-epochs")[2]))),
+        )
+        for name, data, epochs, words in rows
+    }
+    assert found == TABLE
 
 
 def test_every_switch_of_the_table_is_read_back(case: tuple[Recipe, Model]) -> None:
@@ -151,3 +182,42 @@ def test_293_targets_are_trained() -> None:
     masked = masked_columns(load_recipe(FOLDER / "reference.yaml").representation, variables)
     assert masked.sum() == 75
     assert (~masked & (old_weights(variables) > 0)).sum() == 293
+
+
+TINY = ("model.width=4", "model.blocks=1", "model.head=8", "model.heads=2", "training.epochs=0.2",
+        "training.sub_epochs=2", "training.precision=32-true", "training.threads=1")  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_one_command_of_the_page_goes_from_recipes_to_a_submission(tmp_path: Path) -> None:
+    """As it stands there, with a smaller network; the submission against the two predictions and the tables."""
+    from subgrid.prediction.store import StoredPrediction
+    from subgrid.schema.variable_sets import scored_columns, variable_set
+
+    lines = [line.removeprefix("$ ") for line in PAGE.splitlines() if line.startswith("$ ") and " two" in line]
+    assert len(lines) == 2
+    lines[0] += "".join(f" --set {setting}" for setting in TINY)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "subgrid").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m subgrid "$@"\n')
+    (tmp_path / "bin" / "subgrid").chmod(0o755)
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    paths = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "src")}
+    given = {
+        name: value for name, value in os.environ.items() if name not in ("LOW", "HIGH", "TEST", "SAMPLE", "TRAIN")
+    }
+    done = subprocess.run(["sh", "-ec", "\n".join(lines)], cwd=tmp_path, env={**given, **paths, "OMP_NUM_THREADS": "1"},
+                          capture_output=True, text=True, timeout=600)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "two/submission.csv: 3,072 rows with the new weights" in done.stdout and "competition " in done.stdout
+
+    def table(path: str) -> np.ndarray:
+        return np.loadtxt(tmp_path / "two" / path, delimiter=",", skiprows=1, usecols=range(1, 369))
+
+    variables, rows = variable_set("kaggle"), np.arange(3072)
+    low, high = (StoredPrediction.open(tmp_path / "two" / f"prediction-{name}").at(rows).prediction
+                 for name in ("low", "low-high"))  # fmt: skip
+    expected = 0.35 * low + 0.65 * high
+    ruled = [variables.target_columns.index(f"ptend_q0002_{level}") for level in range(12, 27)]
+    expected[:, ruled] = -table("tables/test.csv")[:, 132:147] / 1200  # state_q0002 begins at 120
+    expected[:, ~scored_columns(variables)] = 0
+    np.testing.assert_allclose(table("submission.csv"), expected, rtol=1e-12, atol=0)

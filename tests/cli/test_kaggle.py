@@ -259,6 +259,14 @@ def test_train_csv_is_input_and_truth(subgrid, refused, work: Path, kaggle, tmp_
     )
 
 
+def test_a_table_without_rows_is_refused(refused, work: Path, kaggle, tmp_path: Path) -> None:
+    header = (kaggle.folder / "test.csv").read_text().partition("\n")[0]
+    (tmp_path / "test.csv").write_text(header + "\n")
+    found = refused("predict", work / "run", tmp_path / "test.csv", tmp_path / "out")
+    assert "expected rows to predict, found a line of column names alone" in found
+    assert not (tmp_path / "out").exists()
+
+
 def test_weights_are_made_and_compared(subgrid, refused, work: Path, tmp_path: Path) -> None:
     made = subgrid("weights", tmp_path / "made.csv", "--from", work / "data")
     assert made.code == 0 and "308 weights and 60 zeros" in made.out

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from subgrid.cli import score_text
 from subgrid.cli.learning import register
 from subgrid.prediction.store import StoredPrediction
 from subgrid.training.checkpoint import read_weights
@@ -159,6 +160,10 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(subgrid, work: Path, tmp_p
     found = subgrid(*command, "--json", "--set", "training.keep=[1]").data
     assert (found["rows"], found["kept"], found["data"][0]["taken"]) == (96, [1], 96)
     assert list(tmp_path.iterdir()) == []
+    assert "makes no use of model.layers\n" in text
+    mlp = subgrid(*command, "--set", "model.name=mlp", "--set", "model.scale_init=one").out
+    unused = ("width", "blocks", "head", "heads", "kernel", "scale_init")
+    assert f"makes no use of {', '.join(f'model.{name}' for name in unused)}\n" in mlp
 
 
 def test_a_run_needs_a_folder_and_as_many_data_sets_as_the_recipe_lists(subgrid, refused, work: Path) -> None:
@@ -178,6 +183,9 @@ def test_two_data_sets_through_the_command_line(subgrid, work: Path, tmp_path: P
     command = ("train", recipe, "--data", work / "data", "--data", work / "data", "--out", tmp_path / "run")
     answer = subgrid(*command)
     assert answer.code == 0 and "96 rows" in answer.out
+    last = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-2])["validation"]
+    assert last["a"] != last["b"]
+    assert answer.out.splitlines()[1:] == [f"{name}   {score_text.figures(last[name])}" for name in ("a", "b")]
     assert subgrid("predict", f"{tmp_path / 'run'}@1", work / "data", tmp_path / "prediction").code == 0
     assert "this run is complete" in subgrid(*command).err
 

@@ -54,7 +54,7 @@ def test_thirds_to_three_places_are_thirds(together) -> None:
     [
         ({"low": 0.5, "high": 0.4}, r"not negative and sum to 1, found \[0.5, 0.4\]"),
         ({"low": 1.5, "high": -0.5}, "not negative and sum to 1"),
-        ({"low": 0.5, "hi": 0.5}, "expected a weight for each group, low, hi; the groups are: low, high"),
+        ({"low": 0.5, "hi": 0.5}, "expected a weight for each group, found low, hi; the groups are: low, high"),
         ({"low": 1.0}, "expected a weight for each group"),
         ({"low": float("nan"), "high": 0.5}, "not negative and sum to 1"),
     ],

@@ -104,6 +104,8 @@ def test_a_run_killed_again_and_again_ends_with_the_same_bits(
     assert not list(killed.rglob(".writing-*"))
 
 
+SECOND = 10**9  # is added to the numbers of rows of a second data set
+
 # Notes the rows of every batch that a process takes, and kills it in the middle of a step.
 WATCH = """
 import json, os
@@ -113,7 +115,8 @@ taking, stepping = Stream.__next__, Learner.step
 def watched(self):
     at, batch = self.position, taking(self)
     with open("{log}", "a") as file:
-        file.write(json.dumps([at, RANK, batch.row.tolist()]) + chr(10))
+        rows = batch.row + {second} * batch.origin.astype(int)
+        file.write(json.dumps([at, RANK, rows.tolist()]) + chr(10))
     return batch
 def killed(self, prepared, at):
     if at == {step} and RANK == {rank}:
@@ -145,32 +148,46 @@ class Diary:
         return [sorted(sum(shares.values(), [])) for _, shares in sorted(self.batches.items())]
 
 
-def trained_rows(crew, recipe: Path, data, run: Path, crews: list[tuple[int, int, int]]) -> list[list[int]]:
+def trained_rows(
+    crew, recipe: Path, folders: list[Path], run: Path, crews: list[tuple[int, int, int]]
+) -> list[list[int]]:
     """Train in segments of (processes, the one that is killed, its step), then to the end."""
     diary = Diary(run.with_suffix(".log"))
-    command = ("train", recipe, "--data", data.folder, "--out", run)
+    command = ("train", recipe, *(word for path in folders for word in ("--data", path)), "--out", run)
     for ranks, rank, step in crews:
-        ends = crew.run(ranks, *command, before=WATCH.format(log=diary.path, step=step, rank=rank))
+        ends = crew.run(ranks, *command, before=WATCH.format(log=diary.path, step=step, rank=rank, second=SECOND))
         assert step < 0 or ends[rank].code == -signal.SIGKILL
         assert step >= 0 or {end.code for end in ends} == {0}, ends
         diary.segment()
     return diary.rows()
 
 
+MIXED = "training.data=[{name: low, share: 2}, {name: high, once: true, clip: 1.1}]"
+
+
+@pytest.fixture
+def both(data, unvalidated) -> list[Path]:
+    """Folders of two data sets."""
+    return [data.folder, unvalidated.folder]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("most", [1, 2])
 def test_killed_at_random_steps_no_row_is_seen_twice_or_missed(
-    most: int, crew, data, tiny: Callable, tmp_path: Path, same_end: Callable
+    most: int, crew, both: list[Path], tiny: Callable, tmp_path: Path, same_end: Callable
 ) -> None:
-    """Segments of one process, and of one or two: rows, their order by batches, and what is learnt."""
+    """Segments of one process, and of one or two on two data sets: rows by batches, and what is learnt."""
     draw = random.Random(most)
+    folders, settings = (both[:1], []) if most == 1 else (both, [MIXED])
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(tiny("training.rows=800", "training.checkpoint_minutes=1e-4").to_yaml())
-    whole = trained_rows(crew, recipe, data, tmp_path / "whole", [(1, 0, -1)])
-    steps = sorted(draw.sample(range(100), KILLS if most > 1 else KILLS // 4))
+    recipe.write_text(tiny("training.rows=800", "training.checkpoint_minutes=1e-4", *settings).to_yaml())
+    whole = trained_rows(crew, recipe, folders, tmp_path / "whole", [(1, 0, -1)])
+    steps = sorted(draw.sample(range(100), KILLS))
     crews = [(ranks := draw.randint(1, most), draw.randrange(ranks), step) for step in steps]
-    killed = trained_rows(crew, recipe, data, tmp_path / "killed", [*crews, (most, 0, -1)])
+    killed = trained_rows(crew, recipe, folders, tmp_path / "killed", [*crews, (most, 0, -1)])
     assert killed == whole and sum(map(len, whole)) == 800
+    high = [row for rows in killed for row in rows if row >= SECOND]
+    assert len(set(high)) == len(high) == (800 // 3 if most > 1 else 0)
     assert {ranks for ranks, _, _ in crews} == set(range(1, most + 1))
     if most == 1:
         same_end(tmp_path / "whole", tmp_path / "killed")

@@ -98,3 +98,16 @@ def test_planning_draws_nothing(data, tiny) -> None:
     torch.manual_seed(5)
     planned(tiny(), data)
     assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize(
+    ("said", "unused"),
+    [
+        (["model.name=mlp"], ["width", "blocks", "head", "heads", "kernel"]),
+        (["model.name=mlp", "model.scale_init=one"], ["width", "blocks", "head", "heads", "kernel", "scale_init"]),
+        ([], ["layers"]),
+    ],
+)
+def test_keys_that_the_network_makes_no_use_of_are_named(said: list[str], unused: list[str], data, tiny) -> None:
+    """Those that the recipe says, wherever it says them; not those that have their defaults."""
+    assert planned(tiny(*said), data)["unused"] == [f"model.{name}" for name in unused]

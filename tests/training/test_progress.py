@@ -24,7 +24,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def test_validation_is_no_training_time(clock: Clock) -> None:
     meter = Meter()
-    assert meter.seconds_left(1000, 1) is None
     clock.now += 10
     meter.count(500)
     assert meter.rate == pytest.approx(50)
@@ -32,7 +31,26 @@ def test_validation_is_no_training_time(clock: Clock) -> None:
         clock.now += 5
     assert meter.rate == pytest.approx(50)
     assert meter.seconds == pytest.approx(15)
-    assert meter.seconds_left(1000, 2) == pytest.approx(20 + 2 * 5)
+
+
+def test_a_first_step_that_waits_for_a_compiler_is_no_measure_of_the_others(clock: Clock) -> None:
+    meter = Meter()
+    clock.now += 60
+    assert meter.seconds_left(1000, 1, 300) is None
+    meter.count(100)
+    assert meter.rate == pytest.approx(100 / 60)
+    assert meter.seconds_left(1000, 1, 300) is None
+    clock.now += 1
+    meter.count(100)
+    assert meter.rate == pytest.approx(100)
+    assert meter.seconds_left(1000, 1, 300) is None  # a second behind the first step is not yet enough
+    clock.now += 1
+    meter.count(100)
+    assert meter.seconds_left(1000, 2, 300) == pytest.approx(10 + 2 * 1)  # scoring: a third of training, by the row
+    with meter.aside(validation=True):
+        clock.now += 7
+    assert meter.seconds_left(1000, 2, 300) == pytest.approx(10 + 2 * 7)
+    assert meter.seconds_left(0, 0, 300) == Meter().seconds_left(0, 0, 300) == 0
 
 
 def test_a_lap_starts_anew(clock: Clock) -> None:
@@ -49,15 +67,15 @@ def test_a_lap_starts_anew(clock: Clock) -> None:
 
 def test_the_end_of_a_segment_is_reckoned_from_what_was_measured(clock: Clock) -> None:
     meter = Meter()
-    assert meter.seconds_to_end(10, 0) == pytest.approx(1.25 * 5)  # nothing known yet but a guess at a checkpoint
+    assert meter.seconds_to_end(10, 0) == pytest.approx(1.25 * 5 + 2)  # nothing known yet but a guess at a checkpoint
     clock.now += 10
     meter.count(1000)
-    assert meter.seconds_to_end(100, 0) == pytest.approx(1.25 * (1 + 5))
-    assert meter.seconds_to_end(100, 500) == pytest.approx(1.25 * (1 + 5 + 5 + 5))  # as slow by the row as training
-    for spent, kind in ((20, "checkpoint"), (7, "validation"), (100, "")):
+    assert meter.seconds_to_end(100, 0) == pytest.approx(1.25 * (1 + 5) + 2)
+    assert meter.seconds_to_end(100, 500) == pytest.approx(1.25 * (1 + 5 + 5 + 5) + 2)  # as slow by the row as training
+    for spent, kind in ((20, "checkpoint"), (7, "validation"), (100, ""), (1, "checkpoint")):
         with meter.aside(validation=kind == "validation", checkpoint=kind == "checkpoint"):
             clock.now += spent
-    assert meter.seconds_to_end(100, 500) == pytest.approx(1.25 * (1 + 7 + 20 + 20))
+    assert meter.seconds_to_end(100, 500) == pytest.approx(1.25 * (1 + 7 + 20 + 20) + 2)
 
 
 def test_earlier_segments_count(clock: Clock) -> None:

@@ -76,6 +76,19 @@ def test_sets_without_rows_are_refused(data, unvalidated, tiny) -> None:
         sets_of(tiny(*TWO, "training.validation=[{name: a, data: high}]"), data, unvalidated)
 
 
+def test_a_refusal_names_settings_that_fit(data, unvalidated, tiny) -> None:
+    for pair, fitting in (
+        ((data, unvalidated), [("low", data, "validation", 0, 72)]),
+        ((data, data), [("low", data, "validation", 0, 72), ("high", data, "validation", 0, 72)]),
+        ((unvalidated, unvalidated), []),
+    ):
+        for item in ("{name: a, skip: 500}", "{name: a, data: high, skip: 1000, split: training}"):
+            with pytest.raises((SettingsError, DatasetError)) as refused:
+                sets_of(tiny(*TWO, f"training.validation=[{item}]"), *pair)
+            setting = str(refused.value).partition("--set '")[2].rstrip("'")
+            assert sets_of(tiny(*TWO, setting), *pair) == fitting
+
+
 def test_validation_stops_when_asked(data, emulator) -> None:
     asked = iter([False, True])
     assert validate(emulator, ValidationSet("v", data, "validation", 0, 72), 8, lambda: next(asked)) is None

@@ -59,8 +59,8 @@ def train(
     if not terminal.speaks():
         return  # the first of several processes tells, and its exit code is the run's
     print(f"{out}: {summary.rows:,} rows in {terminal.duration(summary.seconds)}, checkpoint {summary.latest}")
-    if summary.scores:
-        print(score_text.figures(summary.scores))
+    for line in score_text.sets(summary.validation):
+        print(line)
     if not summary.complete:
         terminal.say(f"{out}: not finished: the time limit of {time_limit} has come; the same command goes on")
         raise typer.Exit(terminal.GO_ON)
@@ -82,6 +82,7 @@ def _plan_text(found: dict[str, Any]) -> str:
     course, memory = found["schedule"], found["memory"]
     lines = [
         ("network", f"{found['model']}, {found['parameters']:,} parameters"),
+        *((("", f"makes no use of {', '.join(found['unused'])}"),) if found["unused"] else ()),
         (
             "length",
             f"{found['rows']:,} rows = {found['epochs']:.4g} epochs of {found['rows_per_epoch']:,} rows "

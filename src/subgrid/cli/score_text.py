@@ -1,5 +1,6 @@
 """Scores as lines of text."""
 
+from collections.abc import Mapping
 from typing import Any
 
 _LARGE = 1e4  # decimals say nothing from here on
@@ -9,6 +10,13 @@ FIGURES = ("competition", "r2_308", "r2_294")
 def figures(content: Any) -> str:
     """The three figures on one line."""
     return "   ".join(f"{name} {_number(content[name], '.4f')}" for name in FIGURES)
+
+
+def sets(scores: Mapping[str, Mapping[str, float | None]]) -> list[str]:
+    """The three figures of each validation set; with its name where there are several."""
+    width = max(map(len, scores), default=0)
+    return [f"{name:{width}}   {figures(found)}" if len(scores) > 1 else figures(found)
+            for name, found in scores.items()]  # fmt: skip
 
 
 def remarks(content: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ class Format(StrEnum):
     npy = "npy"
     zarr = "zarr"
     parquet = "parquet"
+    kaggle = "kaggle"
 
 
 def register(app: typer.Typer) -> None:

@@ -166,10 +166,16 @@ class KaggleColumns:
         self._survey: Survey | None = None
 
     def survey(self, progress: Report | None = None) -> Survey:
-        """Number of rows and identity, from one pass over the file's bytes; made once, ``progress`` in bytes."""
+        """Number of rows and identity, from one pass over the file's bytes; made once, ``progress`` in bytes.
+
+        Raises InputError for a table without rows.
+        """
         if self._survey is None:
             self._demand(self.has_inputs, self.variables.input_columns)
-            self._survey = self.table.file.survey(progress)
+            found = self.table.file.survey(progress)
+            if not found.rows:
+                raise InputError(f"{self.label}: expected rows to predict, found a line of column names alone")
+            self._survey = found
         return self._survey
 
     @property

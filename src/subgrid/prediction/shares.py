@@ -66,7 +66,9 @@ def given_weights(together: Together, given: Mapping[str, float]) -> np.ndarray:
     names, shares = units(together)
     if not any(one.group for one in together.given) or set(names) != set(given):
         found = ", ".join(names) if any(one.group for one in together.given) else "none (write GROUP=PREDICTION)"
-        raise SettingsError(f"--weights: expected a weight for each group, {', '.join(given)}; the groups are: {found}")
+        raise SettingsError(
+            f"--weights: expected a weight for each group, found {', '.join(given)}; the groups are: {found}"
+        )
     between = np.array([given[name] for name in names])
     if not (between >= 0).all() or abs(between.sum() - 1) > _ROUNDING:
         raise SettingsError(f"--weights: expected numbers that are not negative and sum to 1, found {between.tolist()}")

@@ -15,9 +15,9 @@ from subgrid.errors import DatasetError, InputError, SettingsError
 from subgrid.evaluation.scorecard import competition_columns, ruled_columns
 from subgrid.prediction.columns import contains
 from subgrid.prediction.store import StoredPrediction
-from subgrid.prediction.table_writer import Add, check_table_name, table_writer
 from subgrid.prediction.weights import Kind, kind_of
 from subgrid.records.files import write_whole
+from subgrid.records.table_writer import Add, check_table_name, table_writer
 from subgrid.schema.variable_sets import VariableSet
 from subgrid.source.kaggle import KaggleChunk, KaggleTable
 from subgrid.statistics.table import Table

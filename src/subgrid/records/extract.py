@@ -1,8 +1,9 @@
-"""A data set as plain arrays or tables in physical units, in bounded memory: .npy (ClimSim's names), zarr, parquet.
+"""A data set as plain arrays or tables in physical units, in bounded memory: npy, zarr, parquet, csv.
 
     npy      train_input.npy, train_target.npy (ClimSim's pair), train_row.npy; val_... of the validation split
     zarr     train.zarr: input(row, input_column), target(row, target_column), row; columns by name
     parquet  train-00000.parquet ...: one file a shard; ``row`` and a column for every input and target
+    kaggle   train.csv; test.csv, sample_submission.csv, solution.csv of the validation split (see ``kaggle_tables``)
 
 Values are physical, without any normalisation. A file or store has its name only when it is whole; ``extract.json``
 says what is extracted and, at the end, that it is complete. The same command again goes on behind the last whole file.
@@ -19,8 +20,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from subgrid.errors import DatasetError, MissingExtraError, SubgridError
+from subgrid.errors import DatasetError, MissingExtraError, SettingsError, SubgridError
 from subgrid.records.files import sync_folder, write_json, write_whole
+from subgrid.records.kaggle_tables import kaggle_files, write_kaggle_file
 from subgrid.records.ledger import plain
 from subgrid.records.reader import Batch, Dataset
 from subgrid.records.splits import TRAINING
@@ -45,7 +47,7 @@ class ExtractSettings:
         single: float32 instead of float64. Cloud water and ice below 1e-38 become 0 then.
     """
 
-    format: Literal["npy", "zarr", "parquet"] = "npy"
+    format: Literal["npy", "zarr", "parquet", "kaggle"] = "npy"
     split: str | None = None
     single: bool = False
 
@@ -60,9 +62,12 @@ def extract(dataset: Dataset, out: Path, settings: ExtractSettings, progress: Re
 
     Raises:
         DatasetError: no such split, or ``out`` holds something else.
+        SettingsError: Kaggle's tables in float32.
         MissingExtraError: zarr is not installed.
         SubgridError: the disk is too small.
     """
+    if settings.single and settings.format == "kaggle":
+        raise SettingsError("Kaggle's tables are float64: float32 cannot hold their cloud water; leave out --float32")
     splits = [settings.split] if settings.split else list(dataset.splits)
     total = sum(dataset.rows(split) for split in splits)
     mark = {"format": FORMAT, "data": dataset.digest, "variable_set": dataset.variables.name, "normalisation": "none",
@@ -71,7 +76,7 @@ def extract(dataset: Dataset, out: Path, settings: ExtractSettings, progress: Re
         return _found(out)
     width = dataset.variables.input_width + dataset.variables.target_width
     _refuse_small_disk(out, total * width * settings.dtype.itemsize, settings.format)
-    write = {"npy": _npy, "zarr": _zarr, "parquet": _parquet}[settings.format]
+    write = {"npy": _npy, "zarr": _zarr, "parquet": _parquet, "kaggle": _kaggle}[settings.format]
     done = 0
     for split in splits:
         for rows in write(dataset, split, out, settings):
@@ -239,3 +244,11 @@ def _write_table(path: Path, dataset: Dataset, records: np.ndarray, settings: Ex
             arrays = [batch.row, *inputs.T, *targets.T]
             columns = [pyarrow.array(np.ascontiguousarray(values)) for values in arrays]
             writer.write_table(pyarrow.Table.from_arrays(columns, schema=schema), row_group_size=_ROW_GROUP)
+
+
+def _kaggle(dataset: Dataset, split: str, out: Path, settings: ExtractSettings) -> Iterator[int]:
+    for name, file in kaggle_files(split, dataset.variables).items():
+        if not (out / name).exists():
+            rows = (_values(dataset, batch, settings) for batch in dataset.scan(split, _CHUNK))
+            write_kaggle_file(out / name, file, rows)
+    yield dataset.rows(split)

@@ -32,6 +32,7 @@ class RunSummary:
         rows: rows trained on.
         latest, best: names of checkpoints.
         scores: of the latest checkpoint on the first validation set, None without one.
+        validation: of the latest checkpoint on each set, by its name.
         seconds: wall time of all segments, validation and checkpoints included.
         complete: whether the run has come to its end; False where a segment ended before its deadline.
     """
@@ -41,6 +42,7 @@ class RunSummary:
     latest: str
     best: str
     scores: Mapping[str, float | None] | None
+    validation: Mapping[str, Mapping[str, float | None]]
     seconds: float
     complete: bool
 
@@ -115,7 +117,8 @@ def _train(
         if ended.wish != Wish.TIME_IS_UP:
             raise processes.told_once(ended.wish.end()) from None
     place = run.place
-    return RunSummary(out, place.rows, place.latest, place.best, place.scores, place.seconds, run.complete)
+    scores = (place.scores, place.validation)
+    return RunSummary(out, place.rows, place.latest, place.best, *scores, place.seconds, run.complete)
 
 
 def _refuse_foreign(out: Path) -> None:

@@ -12,13 +12,14 @@ libraries, compiled code), and is reckoned as
 A compiled run keeps less, because fused kernels keep fewer of their intermediate values.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor
 
 from subgrid.model.emulator import Emulator, build_emulator
+from subgrid.model.registry import ModelSettings
 from subgrid.training import checkpoint, machine
 from subgrid.training.optimizers import moments_of
 from subgrid.training.schedule import Schedule
@@ -30,8 +31,17 @@ _NUMBER = 4  # bytes of a float32
 _BATCHES_HELD = 7  # four under way, two being gathered, one in use
 
 
-def plan(recipe: RunRecipe, sources: Sources) -> dict[str, Any]:
+class ModelRecipe(RunRecipe, Protocol):
+    """A recipe whose network can be asked which of its settings were said."""
+
+    @property
+    def model(self) -> ModelSettings: ...
+
+
+def plan(recipe: ModelRecipe, sources: Sources) -> dict[str, Any]:
     """A run as plain values: ``rows``, ``steps``, ``data``, ``validation``, ``schedule``, ``memory`` and so on.
+
+    ``unused`` are the keys of the network that the recipe or ``--set`` says and that this network does not look at.
 
     Args:
         recipe: as it was read; in rows or in epochs.
@@ -40,16 +50,22 @@ def plan(recipe: RunRecipe, sources: Sources) -> dict[str, Any]:
     Raises:
         SettingsError, DatasetError: as the run itself would.
     """
-    recipe = sources.resolve(recipe)
-    training, schedule = recipe.training, Schedule(recipe.training)
+    said = [name for name in ModelSettings.model_fields if name in recipe.model.model_fields_set]
+    resolved = sources.resolve(recipe)
+    training, schedule = resolved.training, Schedule(resolved.training)
     sets = validation_sets(training, sources)
     stride, epoch = sources.first.layout.stride, sources.rows_of(1)
-    plain = recipe.model_dump(mode="json")
+    plain = resolved.model_dump(mode="json")
+    settings = checkpoint.emulator_settings(plain)
+    watched = _Watched(settings.model)
     with torch.random.fork_rng():
-        emulator = build_emulator(checkpoint.emulator_settings(plain), sources.table, sources.first.grid)
+        emulator = build_emulator(
+            replace(settings, model=cast(ModelSettings, watched)), sources.table, sources.first.grid
+        )
     memory = _memory(emulator, training, stride)
     return {
         "model": plain["model"]["name"],
+        "unused": [f"model.{name}" for name in said if name not in watched.seen],
         "parameters": sum(parameter.numel() for parameter in emulator.network.parameters()),
         "rows": schedule.rows,
         "batch": training.batch,
@@ -67,6 +83,17 @@ def plan(recipe: RunRecipe, sources: Sources) -> dict[str, Any]:
         "kept": list(training.keep),
         "memory": asdict(memory) | {"total": memory.total},
     }
+
+
+class _Watched:
+    """Settings of a network that note which of them are looked at: the others do not matter to it."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        self._settings, self.seen = settings, {"name"}
+
+    def __getattr__(self, name: str) -> Any:
+        self.seen.add(name)
+        return getattr(self._settings, name)
 
 
 def _data(sources: Sources, rows: int) -> list[dict[str, Any]]:

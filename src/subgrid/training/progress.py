@@ -15,10 +15,11 @@ class Progress:
         stage: what is being done.
         rows, total: rows trained on so far, over all segments of the run, and the length of the run.
         sub_epoch, sub_epochs: sub-epochs finished, and all.
-        rate: columns trained on per second in this segment, validation and checkpoints left out.
+        rate: columns trained on per second in this segment, without validation and checkpoints and, where there
+            are more, without the first step, which may wait for a compiler.
         loss: mean loss of the sub-epoch so far, None at its start.
         score: ``r2_294`` of the latest validation, None without one.
-        seconds_left: estimate for what remains, validation included; None before anything is known.
+        seconds_left: estimate for what remains, validation included; None before enough is known.
     """
 
     stage: Literal["training", "validation", "checkpoint"]
@@ -53,7 +54,10 @@ class Silence:
 
 
 _FIRST_CHECKPOINT = 5.0  # seconds, taken for the time that one takes until it is known
+_ENDING = 2.0  # seconds for what follows the last checkpoint: loggers are closed, memory is given back
 _MARGIN = 1.25  # what lies ahead may take longer than what was measured
+_WARM = 2.0  # seconds of training behind the first step before an estimate is given
+_VALIDATION_ROW = 1 / 3  # of the time of a training row, until it is known: one pass forward, none backward
 
 
 class Meter:
@@ -68,7 +72,9 @@ class Meter:
         self._started = self._lap_start = time.monotonic()
         self._aside = self._lap_aside = 0.0
         self._rows = self._lap_rows = 0
-        self._validation, self._checkpoint = 0.0, _FIRST_CHECKPOINT
+        self._first = (0, 0.0)  # rows and seconds of the first step
+        self._validation: float | None = None
+        self._checkpoint: float | None = None
 
     @property
     def seconds(self) -> float:
@@ -77,11 +83,21 @@ class Meter:
 
     @property
     def rate(self) -> float:
-        """Columns trained on per second in this segment."""
-        return self._rows / max(time.monotonic() - self._started - self._aside, 1e-9)
+        """Columns trained on per second in this segment; without its first step as soon as there is another."""
+        rows, seconds = self._warm()
+        return rows / max(seconds, 1e-9) if rows else self._rows / max(self._training(), 1e-9)
+
+    def _training(self) -> float:
+        return time.monotonic() - self._started - self._aside
+
+    def _warm(self) -> tuple[int, float]:
+        """Rows and seconds of training behind the first step."""
+        return self._rows - self._first[0], self._training() - self._first[1]
 
     def count(self, rows: int) -> None:
         """Rows of one more step."""
+        if not self._rows:
+            self._first = (rows, self._training())
         self._rows += rows
         self._lap_rows += rows
 
@@ -105,17 +121,29 @@ class Meter:
             if validation:
                 self._validation = spent
             if checkpoint:
-                self._checkpoint = spent
+                self._checkpoint = max(spent, self._checkpoint or 0.0)
 
-    def seconds_left(self, rows: int, validations: int) -> float | None:
-        """Time for so many more rows and validations, None before the first step."""
-        return rows / self.rate + validations * self._validation if self._rows else None
+    def seconds_left(self, rows: int, validations: int, validation_rows: int) -> float | None:
+        """Time for so many more rows and for validations of so many each; None until the rate can be trusted."""
+        if not rows and not validations:
+            return 0.0
+        warm_rows, warm_seconds = self._warm()
+        if not warm_rows or warm_seconds < _WARM:
+            return None
+        scoring = self._validation
+        if scoring is None:
+            scoring = _VALIDATION_ROW * validation_rows / self.rate
+        return rows / self.rate + validations * scoring
 
     def seconds_to_end(self, rows: int, validation_rows: int) -> float:
-        """Time for so many more rows, a validation of so many if any, and the checkpoints after them, generously.
+        """Time for so many more rows, a validation of so many if any, the checkpoints after them and the end.
 
-        A validation that was not measured yet is taken to be as slow by the row as training, which it never is.
+        It is generous. A validation that was not measured yet is taken to be as slow by the row as training, which it
+        never is; a checkpoint to be as slow as the slowest so far.
         """
         per_row = 1.0 / self.rate if self._rows else 0.0
-        validation = (self._validation or per_row * validation_rows) + self._checkpoint if validation_rows else 0.0
-        return _MARGIN * (per_row * rows + validation + self._checkpoint)
+        checkpoint = _FIRST_CHECKPOINT if self._checkpoint is None else self._checkpoint
+        ahead = per_row * rows + checkpoint
+        if validation_rows:
+            ahead += checkpoint + (per_row * validation_rows if self._validation is None else self._validation)
+        return _MARGIN * ahead + _ENDING

@@ -158,7 +158,8 @@ class Run:
     def _report(self, stage: Literal["training", "validation", "checkpoint"]) -> None:
         place, schedule, total = self.place, self.schedule, self.settings.sub_epochs
         steps = schedule.open_steps(place.rows, place.closed)
-        left = self.meter.seconds_left(schedule.rows - place.rows, total - place.closed)
+        scored = sum(chosen.rows for chosen in self.validation)
+        left = self.meter.seconds_left(schedule.rows - place.rows, total - place.closed, scored)
         loss = float(self.sums[0]) / steps if steps else None
         score = place.scores.get(BEST_BY) if place.scores else None
         self.reporter.progress(

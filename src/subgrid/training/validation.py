@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subgrid.errors import SettingsError
+from subgrid.errors import DatasetError, SettingsError
 from subgrid.evaluation.scorecard import Scorecard
 from subgrid.model.emulator import Emulator
 from subgrid.physics.moisture import vanished_cloud_water
@@ -52,17 +52,30 @@ def validation_sets(training: TrainingSettings, sources: Sources) -> tuple[Valid
     wanted = training.validation
     if not wanted and _DEFAULT in sources.first.splits:
         wanted = (ValidationSettings(name=_DEFAULT, rows=training.validation_rows),)
-    return tuple(_chosen(item, sources.named(item.data)) for item in wanted)
+    return tuple(_chosen(item, sources) for item in wanted)
 
 
-def _chosen(item: ValidationSettings, data: Dataset) -> ValidationSet:
+def _chosen(item: ValidationSettings, sources: Sources) -> ValidationSet:
+    data = sources.named(item.data)
+    if item.split not in data.splits:
+        raise DatasetError(
+            f"training.validation: {item.name!r} is of the split {item.split!r}, and {data.folder} has no split "
+            f"{item.split!r}, it has {', '.join(data.splits)}; {_instead(sources)}"
+        )
     left = data.rows(item.split) - item.skip
     if left < 1:
         raise SettingsError(
             f"training.validation: {item.name!r} skips {item.skip} rows, but the split {item.split!r} of {data.folder} "
-            f"has {data.rows(item.split)}; lower its skip or name other sets"
+            f"has {data.rows(item.split)}; lower its skip, or {_instead(sources)}"
         )
     return ValidationSet(item.name, data, item.split, item.skip, min(left, item.rows) if item.rows else left)
+
+
+def _instead(sources: Sources) -> str:
+    """Settings that fit these data sets, whatever their size: all rows of each validation split."""
+    having = [name for name in sources.digests if _DEFAULT in sources.named(name).splits]
+    sets = ", ".join(f"{{name: {name}, data: {name}}}" for name in having)
+    return f"score what there is with --set 'training.validation=[{sets}]'"
 
 
 def validate(

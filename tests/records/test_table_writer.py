@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from subgrid.errors import SettingsError
-from subgrid.prediction.table_writer import check_table_name, table_writer
+from subgrid.records.table_writer import check_table_name, table_writer
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=True)
 

@@ -42,7 +42,7 @@ def fetching(tmp_path: Path) -> Callable[..., Fetching]:
 class Web:
     """A folder served over HTTP; ``faults`` says what goes wrong with the next requests of a file.
 
-    ``faults[name]`` is a list of faults, one a GET, used up from its start: ``stall``, ``cut``, ``flip`` (a wrong
+    ``faults[name]`` is a list of faults, one a GET, used up from its start: ``stall``, ``hang`` (stalls half way), ``cut``, ``flip`` (a wrong
     byte), ``short`` (an object that lacks its last byte), a status such as ``503``. ``always`` is a fault that stays.
     """
 
@@ -116,7 +116,11 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             data = data[: len(data) // 2]
         if body:
-            self.wfile.write(data)
+            self.wfile.write(data[: len(data) // 2] if fault == "hang" else data)
+        if body and fault == "hang":
+            self.wfile.flush()
+            self.server.web.released.wait(20)  # type: ignore[attr-defined]
+            self.close_connection = True
 
 
 @pytest.fixture
@@ -160,7 +164,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A bucket of gcp-storage-emulator, ``gs://subgrid-tests``."""
     gcsfs = pytest.importorskip("gcsfs")
-    with gcs_server(tmp_path_factory.mktemp("gcs") / "log") as environment:
-        with told({**environment, "GOOGLE_CLOUD_PROJECT": "test"}):
-            gcsfs.GCSFileSystem().mkdir("subgrid-tests")
-            yield "gs://subgrid-tests"
+    log = tmp_path_factory.mktemp("gcs") / "log"
+    with gcs_server(log) as environment, told({**environment, "GOOGLE_CLOUD_PROJECT": "test"}):
+        gcsfs.GCSFileSystem().mkdir("subgrid-tests")
+        yield "gs://subgrid-tests"

@@ -135,7 +135,7 @@ def _npy(dataset: Dataset, split: str, out: Path, settings: ExtractSettings) -> 
     shapes = {
         f"{start}_input.npy": ((rows, variables.input_width), settings.dtype),
         f"{start}_target.npy": ((rows, variables.target_width), settings.dtype),
-        f"{start}_row.npy": ((rows,), np.dtype("<i8")),
+        **({f"{start}_row.npy": ((rows,), np.dtype("<i8"))} if dataset.manifest.placed else {}),
     }
     if all((out / name).exists() for name in shapes):
         yield rows
@@ -147,7 +147,7 @@ def _npy(dataset: Dataset, split: str, out: Path, settings: ExtractSettings) -> 
             header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
         for batch in dataset.scan(split, _CHUNK):
-            for file, values in zip(files, (*_values(dataset, batch, settings), batch.row), strict=True):
+            for file, values in zip(files, (*_values(dataset, batch, settings), batch.row), strict=False):
                 file.write(np.ascontiguousarray(values).data)
             yield len(batch.row)
         for file in files:

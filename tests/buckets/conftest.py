@@ -42,8 +42,9 @@ def fetching(tmp_path: Path) -> Callable[..., Fetching]:
 class Web:
     """A folder served over HTTP; ``faults`` says what goes wrong with the next requests of a file.
 
-    ``faults[name]`` is a list of faults, one a GET, used up from its start: ``stall``, ``hang`` (stalls half way), ``cut``, ``flip`` (a wrong
-    byte), ``short`` (an object that lacks its last byte), a status such as ``503``. ``always`` is a fault that stays.
+    ``faults[name]`` is a list of faults, one a GET, used up from its start: ``stall``, ``hang`` (stalls half way),
+    ``cut``, ``flip`` (a wrong byte), ``short`` (an object that lacks its last byte), a status such as ``503``.
+    ``always`` is a fault that stays.
     """
 
     def __init__(self, folder: Path) -> None:

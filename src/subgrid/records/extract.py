@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
@@ -31,6 +32,8 @@ FORMAT = "subgrid-extract/1"
 _CHUNK = 4096  # rows at once
 _ROW_GROUP = 8192  # rows of a group of a parquet file
 _PARTIAL = ".partial-"
+_ONE_WORKER = {"threading.max_workers": 1, "async.concurrency": 1}
+"""For zarr: a chunk is compressed by one thread anyway, and each further one would keep freed memory of its own."""
 
 Report = Callable[[int, int], None]
 
@@ -163,6 +166,11 @@ def _zarr(dataset: Dataset, split: str, out: Path, settings: ExtractSettings) ->
         import zarr
     except ImportError as error:
         raise MissingExtraError("--format zarr needs an optional library; pip install 'subgrid[zarr]'") from error
+    with zarr.config.set(_ONE_WORKER):
+        yield from _zarr_store(zarr, dataset, split, out, settings)
+
+
+def _zarr_store(zarr: ModuleType, dataset: Dataset, split: str, out: Path, settings: ExtractSettings) -> Iterator[int]:
     rows, variables = dataset.rows(split), dataset.variables
     path = out / f"{_name(split)}.zarr"
     if path.exists():

@@ -103,4 +103,5 @@ def test_the_command(arrays: Path, tmp_path: Path) -> None:
     assert done.returncode == 0 and "72 training and 0 validation rows" in done.stdout, done.stderr
     assert "error: --start" in run(str(arrays / "val_input.npy"), "out", "--stride", "2").stderr
     assert "is no pair" in run(str(tmp_path), "out", "--normalised", "tables").stderr
+    assert "predict and score take tables" in run("train.csv", "out").stderr
     assert "name the one to build from" in run(str(arrays), "out").stderr

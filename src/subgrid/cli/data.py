@@ -97,12 +97,17 @@ def build(
     from subgrid.source.arrays import ArrayPair, Normalisation
     from subgrid.source.locations import Location
     from subgrid.source.steps import Choice
+    from subgrid.source.tables import is_table
 
     drawn = Draw.parse(draw) if draw else None
     mixed = span or (drawn.steps if drawn else 0)
     settings = BuildSettings(variables, float64, parse_size(shard_size), seed, mixed)
     wanted = Wanted(Choice(start, end, stride), drawn)
     running = Running(Part.parse(part), workers, skip_bad, scratch=scratch, scheduler=scheduler)
+    if is_table(source) and not Path(source).is_dir():
+        raise SettingsError(
+            f"{source}: a table; predict and score take tables, build takes raw steps or a pair of arrays"
+        )
     pair = ArrayPair.find(source)
     if pair is None and normalised is not None:
         raise SettingsError(f"--normalised {normalised}: is for arrays, and {source} is no pair NAME_input.npy, "

@@ -114,6 +114,12 @@ def git_sha1(content: bytes) -> str:
     return hashlib.sha1(b"blob " + str(len(content)).encode() + b"\0" + content).hexdigest()
 
 
+def parents(name: str) -> list[str]:
+    """Folders that a file lies in: ``train`` and ``train/0001-02``."""
+    parts = name.split("/")[:-1]
+    return ["/".join(parts[: count + 1]) for count in range(len(parts))]
+
+
 def twelve_steps(source: Path) -> dict[str, bytes]:
     """Files of a repository: the contents of a folder of raw steps under the first names of the calendar, with gaps."""
     grid = next(source.glob("*_grid-info.nc"))
@@ -137,6 +143,9 @@ class Handler(BaseHTTPRequestHandler):
         """Be silent."""
 
     def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_POST(self) -> None:
         self.do_GET()
 
     def do_GET(self) -> None:
@@ -163,6 +172,9 @@ class Handler(BaseHTTPRequestHandler):
             self.json({"id": self.hub.repository, "sha": self.hub.commit})
         elif found := re.fullmatch(f"/api/datasets/{name}/tree/([^/]+)/?(.*)", path):
             self.tree(*found.groups(), query)
+        elif found := re.fullmatch(f"/api/datasets/{name}/paths-info/([^/]+)", path):
+            asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())["paths"]
+            self.json([entry for one in asked if (entry := self.anything(one.strip("/")))])
         elif found := re.fullmatch(f"/datasets/{name}/resolve/([^/]+)/(.*)", path):
             self.resolve(*found.groups(), fault)
         else:
@@ -175,15 +187,24 @@ class Handler(BaseHTTPRequestHandler):
         inside = sorted(name for name in self.hub.files if name.startswith(start))
         if not inside:
             return self.answer(404, b"", {"X-Error-Code": "EntryNotFound"})
-        folders = sorted({name[len(start) :].split("/")[0] for name in inside if "/" in name[len(start) :]})
-        entries = [{"type": "directory", "oid": "0" * 40, "size": 0, "path": start + name} for name in folders]
-        entries += [self.entry(name) for name in inside if "/" not in name[len(start) :]]
+        deep = query.get("recursive", ["False"])[0].lower() == "true"
+        folders = {part for name in inside for part in parents(name) if part.startswith(start)}
+        entries = [self.anything(name) for name in sorted(folders) if deep or "/" not in name[len(start) :]]
+        entries += [self.entry(name) for name in inside if deep or "/" not in name[len(start) :]]
         first = int(query.get("cursor", ["0"])[0])
         headers = {}
         if first + self.hub.page < len(entries):
-            here = f"{self.hub.url}{urlsplit(self.path).path}?recursive=False&cursor={first + self.hub.page}"
+            here = f"{self.hub.url}{urlsplit(self.path).path}?recursive={deep}&cursor={first + self.hub.page}"
             headers["Link"] = f'<{here}>; rel="next"'
         self.json(entries[first : first + self.hub.page], headers)
+
+    def anything(self, name: str) -> dict[str, Any] | None:
+        """A file or a folder as listings have it; None where there is neither."""
+        if name in self.hub.files:
+            return self.entry(name)
+        if not any(file.startswith(f"{name}/") for file in self.hub.files):
+            return None
+        return {"type": "directory", "oid": "0" * 40, "size": 0, "path": name}
 
     def entry(self, name: str) -> dict[str, Any]:
         content = self.hub.files[name]
@@ -205,16 +226,16 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(302, b"", headers | {"Location": f"{self.hub.store}/{quote(name)}?{SIGNATURE}"})
 
     def bytes_of(self, name: str, fault: Fault, headers: dict[str, str] | None = None) -> None:
-        """Content, from where the range begins."""
+        """Content, or the range of it that is asked for."""
         content = self.hub.files[name]
-        first, headers = 0, dict(headers or {"ETag": f'"{sha256(content)}"'})
+        first, last, headers = 0, len(content) - 1, dict(headers or {"ETag": f'"{sha256(content)}"'})
         if (asked := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))) and not fault.plain:
-            first = int(asked[1])
+            first, last = int(asked[1]), min(int(asked[2] or last), last)
             if first >= len(content):
                 return self.answer(416, b"", {"Content-Range": f"bytes */{len(content)}"})
-            headers["Content-Range"] = f"bytes {first}-{len(content) - 1}/{len(content)}"
+            headers["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
         body = bytes(byte ^ 1 for byte in content) if fault.wrong else content
-        self.answer(206 if first else 200, body[first:], headers, fault, name)
+        self.answer(206 if "Content-Range" in headers else 200, body[first : last + 1], headers, fault, name)
 
     def json(self, data: Any, headers: dict[str, str] | None = None) -> None:
         self.answer(200, json.dumps(data).encode(), {"Content-Type": "application/json", **(headers or {})})

@@ -1,5 +1,6 @@
 """The commands of docs/full-scale.md, run as they stand there with small numbers; and the numbers of its table."""
 
+import importlib.util
 import json
 import os
 import re
@@ -114,3 +115,16 @@ def test_the_table_follows_from_its_assumptions(place: int, steps: int, columns:
     }
     for name, value in expected.items():
         assert number(found[name]) == pytest.approx(value, rel=0.06), name
+
+
+def test_the_table_is_what_its_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    """benchmarks/full_scale.py, with the rates that stand there; how long a merge takes is no arithmetic."""
+    spec = importlib.util.spec_from_file_location("full_scale", ROOT / "benchmarks" / "full_scale.py")
+    assert spec is not None and spec.loader is not None
+    module = sys.modules["full_scale"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    rates = {384: 40_684, 21_600: 19_000}
+    for place, case in enumerate(module.CASES, 1):
+        found = module.column(case, rates[case.columns], 1e8)
+        assert {**column(place), **found} == column(place)
+        assert set(column(place)) - set(found) == {"merge"}

@@ -1,18 +1,16 @@
 """Stores on loopback, each started and stopped here: plain HTTP that misbehaves on request, S3 and Google's."""
 
 import os
-import socket
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from servers import gcs_server, s3_server
 from subgrid.records.blueprint import BuildSettings
 from subgrid.records.bucket import Fetching
 from subgrid.records.build import build, prepare
@@ -44,8 +42,9 @@ def fetching(tmp_path: Path) -> Callable[..., Fetching]:
 class Web:
     """A folder served over HTTP; ``faults`` says what goes wrong with the next requests of a file.
 
-    ``faults[name]`` is a list of faults, one a GET, used up from its start: ``stall``, ``cut``, ``flip`` (a wrong
-    byte), ``short`` (an object that lacks its last byte), a status such as ``503``. ``always`` is a fault that stays.
+    ``faults[name]`` is a list of faults, one a GET, used up from its start: ``stall``, ``hang`` (stalls half way),
+    ``cut``, ``flip`` (a wrong byte), ``short`` (an object that lacks its last byte), a status such as ``503``.
+    ``always`` is a fault that stays.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -118,7 +117,11 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             data = data[: len(data) // 2]
         if body:
-            self.wfile.write(data)
+            self.wfile.write(data[: len(data) // 2] if fault == "hang" else data)
+        if body and fault == "hang":
+            self.wfile.flush()
+            self.server.web.released.wait(20)  # type: ignore[attr-defined]
+            self.close_connection = True
 
 
 @pytest.fixture
@@ -137,73 +140,32 @@ def second_web(data: Path) -> Iterator[Web]:
     found.close()
 
 
-def free_port() -> int:
-    """A port of loopback that nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def answering(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Wait until a server takes connections."""
-    for _ in range(600):
-        assert process.poll() is None, f"the server ended with {process.returncode}"
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=0.2).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError("the server does not answer")
+@contextmanager
+def told(environment: dict[str, str]) -> Iterator[None]:
+    """Environment variables for as long as the block runs; ``monkeypatch`` is one test's alone."""
+    before = {name: os.environ.get(name) for name in environment}
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 @pytest.fixture(scope="session")
-def s3() -> Iterator[str]:
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A bucket of moto's server, ``s3://subgrid-tests``, found through the environment like a real one."""
-    pytest.importorskip("moto")
     s3fs = pytest.importorskip("s3fs")
-    port = free_port()
-    command = [sys.executable, "-c", f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])"]
-    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test-secret", "AWS_DEFAULT_REGION": "us-east-1"}
-    told = {**keys, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
-    before = {name: os.environ.get(name) for name in told}
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        answering(port, process)
-        os.environ.update(told)
+    with s3_server(tmp_path_factory.mktemp("s3") / "log") as environment, told(environment):
         s3fs.S3FileSystem().mkdir("subgrid-tests")
         yield "s3://subgrid-tests"
-    finally:
-        process.terminate()
-        process.wait()
-        restore(before)
 
 
 @pytest.fixture(scope="session")
-def gcs() -> Iterator[str]:
+def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A bucket of gcp-storage-emulator, ``gs://subgrid-tests``."""
-    server = pytest.importorskip("gcp_storage_emulator.server")
-    pytest.importorskip("gcsfs")
-    port = free_port()
-    told = {
-        "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{port}",
-        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
-        "GOOGLE_CLOUD_PROJECT": "test",
-    }
-    before = {name: os.environ.get(name) for name in told}
-    running = server.create_server("127.0.0.1", port, in_memory=True, default_bucket="subgrid-tests")
-    running.start()
-    os.environ.update(told)
-    try:
+    gcsfs = pytest.importorskip("gcsfs")
+    log = tmp_path_factory.mktemp("gcs") / "log"
+    with gcs_server(log) as environment, told({**environment, "GOOGLE_CLOUD_PROJECT": "test"}):
+        gcsfs.GCSFileSystem().mkdir("subgrid-tests")
         yield "gs://subgrid-tests"
-    finally:
-        running.stop()
-        restore(before)
-
-
-def restore(before: dict[str, str | None]) -> None:
-    """Environment variables as they were."""
-    for name, value in before.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value

@@ -16,6 +16,7 @@ from subgrid.recipe import parse_recipe
 from subgrid.records.bucket import Fetching
 from subgrid.records.pointer import write_pointer
 from subgrid.records.reader import Dataset
+from subgrid.records.transfer import TransferError
 from subgrid.training.loop import train
 from subgrid.training.progress import Progress, Silence
 
@@ -89,6 +90,21 @@ def test_a_run_stops_at_bytes_that_stay_wrong_and_goes_on_when_they_are_mended(
     web.always.clear()
     train(parse_recipe(RECIPE), Dataset.open(web.url, fetching()), tmp_path / "run")
     assert weights_of(tmp_path / "run") == local_weights
+
+
+def test_a_run_stops_in_time_at_a_server_that_goes_silent_and_goes_on_when_it_speaks(
+    web: Any, fetching: Make, tmp_path: Path, local_weights: bytes
+) -> None:
+    """Half of a shard comes, then nothing, on a connection that stays open: three tries of 0.4 s, not for ever."""
+    web.always["training-00006.tfrecord"] = "hang"
+    start = time.monotonic()
+    with pytest.raises(TransferError, match=r"training-00006\.tfrecord: .*no answer within 0\.4 s\), tried 3 times"):
+        train(parse_recipe(RECIPE), Dataset.open(web.url, fetching(stall=0.4, tries=3)), tmp_path / "run")
+    assert time.monotonic() - start < 30
+    web.always.clear()
+    web.faults["training-00006.tfrecord"] = ["hang"]
+    train(parse_recipe(RECIPE), Dataset.open(web.url, fetching(stall=0.4)), tmp_path / "run")
+    assert weights_of(tmp_path / "run") == local_weights and not web.faults["training-00006.tfrecord"]
 
 
 READER = """

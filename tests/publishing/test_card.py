@@ -60,6 +60,22 @@ def test_kaggle_metadata() -> None:
             kaggle_metadata(wrong, "title", "cc-by-4.0")
 
 
+def accepted(metadata: bytes) -> bool:
+    """What ``kaggle datasets create`` demands before it sends anything (kaggle 2.2.5), written out."""
+    found = json.loads(metadata)
+    owner, slug = found["id"].split("/")
+    named = isinstance(found["licenses"], list) and [set(one) for one in found["licenses"]] == [{"name"}]
+    lengths = 6 <= len(slug) <= 50 and 6 <= len(found["title"]) <= 50
+    return bool(owner and named and lengths and found["licenses"][0]["name"] in ("CC-BY-4.0", "Apache 2.0"))
+
+
+@pytest.mark.parametrize("title", ["a", "Low resolution", "t" * 60])
+@pytest.mark.parametrize("slug", ["abcdef", "low-res-8-of-8", "x" * 50])
+@pytest.mark.parametrize("licence", ["cc-by-4.0", "apache-2.0"])
+def test_the_kaggle_client_takes_the_metadata(title: str, slug: str, licence: str) -> None:
+    assert accepted(kaggle_metadata(f"me/{slug}", title, licence))
+
+
 def test_other_licences_are_refused(data: Path) -> None:
     assert licence_of(bundle(data), "CC-BY-4.0") == "cc-by-4.0"
     with pytest.raises(SettingsError, match=r"expected cc-by-4\.0 or apache-2\.0"):

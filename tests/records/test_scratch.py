@@ -1,10 +1,14 @@
 """Scratch space of this process stays, that of a killed one goes."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from subgrid.records.scratch import own_folder, sweep
+import pytest
+
+from subgrid.errors import SubgridError
+from subgrid.records.scratch import own_folder, refuse_small, sweep
 
 CHILD = """
 import pathlib, sys, time
@@ -45,3 +49,11 @@ def test_a_new_process_sweeps_first(tmp_path: Path) -> None:
 def test_a_process_that_ends_takes_its_folder_with_it(tmp_path: Path) -> None:
     child(tmp_path, "go").wait()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scratch_folder_that_is_too_small_is_refused_with_numbers(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    refuse_small(tmp_path / "new" / "folder", free // 2)
+    with pytest.raises(SubgridError, match=rf"new: .* need {2 * free:,} bytes of scratch space, [\d,]+ are"):
+        refuse_small(tmp_path / "new", 2 * free)
+    assert not (tmp_path / "new").exists()

@@ -100,3 +100,14 @@ def test_statistics_of_other_data_are_named(ready: Ready, spoilt: Path, tmp_path
         shutil.copy(tmp_path / str(number) / "statistics.nc", spoilt / "statistics.nc")
         (wrong,) = verify(spoilt)
         assert "statistics" in wrong
+
+
+def test_what_mends_a_damaged_shard_is_said(spoilt: Path) -> None:
+    """Repair where the folder has what a build needs; else another build."""
+    shard = next((spoilt / "shards").iterdir())
+    shard.write_bytes(shard.read_bytes()[:-1] + b"x")
+    (wrong,) = verify(spoilt)
+    assert wrong.endswith(f"subgrid verify {spoilt} --repair, and then the same build, make this shard anew")
+    (spoilt / "build.json").unlink()
+    (wrong,) = verify(spoilt)
+    assert wrong.endswith("build the data set again")

@@ -1,6 +1,7 @@
 """What may pass is tried again, what may not is told at once."""
 
 import errno
+from json import JSONDecodeError
 
 import pytest
 
@@ -41,6 +42,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         (PermissionError(), False),
         (OSError(errno.ENOSPC, "full"), False),
         (ValueError(), False),
+        (JSONDecodeError("an answer cut in the middle", "", 0), True),
     ],
 )
 def test_what_may_pass(error: Exception, expected: bool) -> None:
@@ -80,6 +82,23 @@ def test_what_will_not_pass_is_raised_at_once(pauses: list[float]) -> None:
     with pytest.raises(ZeroDivisionError):
         retried(lambda: 1 / 0)
     assert pauses == []
+
+
+def test_what_a_client_calls_absent_in_its_own_words_is_a_missing_file(pauses: list[float]) -> None:
+    def call() -> None:
+        raise ClientError(404)
+
+    with pytest.raises(FileNotFoundError, match="ClientError: refused"):
+        retried(call)
+    assert pauses == []
+
+
+def test_another_patience(pauses: list[float]) -> None:
+    """Pauses, what may pass and how to wait are the caller's."""
+    waited: list[float] = []
+    with pytest.raises(ZeroDivisionError):
+        retried(lambda: 1 / 0, [10.0, 20.0], lambda error: len(waited) < 1, waited.append)
+    assert pauses == [] and len(waited) == 1 and 5 <= waited[0] <= 15
 
 
 def test_a_reason_is_one_line() -> None:

@@ -49,7 +49,8 @@ def sample(
 
 
 def build(
-    source: Annotated[str, typer.Argument(help="Folder or URL of raw steps.")],
+    source: Annotated[str, typer.Argument(help="Folder or URL of raw steps, or a pair of arrays NAME_input.npy, "
+                                               "NAME_target.npy.")],
     out: Annotated[str, typer.Argument(help="Folder or URL of the data set.")],
     validation: Annotated[str | None, typer.Option(help="Split: every=5, dates=A..B/7, blocks=10d/50, file=LIST or "
                                                         "rows=N. Default: none.")] = None,
@@ -75,6 +76,8 @@ def build(
     plan: Annotated[Path | None, typer.Option(help="Plan file: used if it exists, written first if not.")] = None,
     plan_only: Annotated[bool, typer.Option("--plan-only", help="Write the plan file and stop.")] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Drop and count steps that are refused.")] = False,
+    normalised: Annotated[Path | None, typer.Option(metavar="DIR", help="Arrays are normalised by ClimSim's tables in "
+                                                    "this folder; undo it.")] = None,
 ) -> None:  # fmt: skip
     """Build a data set from raw steps. The same command again goes on where it was stopped.
 
@@ -82,21 +85,40 @@ def build(
     """
     from dataclasses import replace
 
+    from subgrid.errors import SettingsError
     from subgrid.recipe import parse_size
     from subgrid.records.blueprint import BuildSettings
     from subgrid.records.build import Running, estimate, prepare, save_plan
     from subgrid.records.build import build as build_records
     from subgrid.records.draws import Draw
+    from subgrid.records.from_arrays import prepare_arrays
     from subgrid.records.plan import Part, Wanted
+    from subgrid.schema.variable_sets import variable_set
+    from subgrid.source.arrays import ArrayPair, Normalisation
     from subgrid.source.locations import Location
     from subgrid.source.steps import Choice
+    from subgrid.source.tables import is_table
 
     drawn = Draw.parse(draw) if draw else None
     mixed = span or (drawn.steps if drawn else 0)
     settings = BuildSettings(variables, float64, parse_size(shard_size), seed, mixed)
     wanted = Wanted(Choice(start, end, stride), drawn)
     running = Running(Part.parse(part), workers, skip_bad, scratch=scratch, scheduler=scheduler)
-    ready = prepare(Location(source), settings, wanted, validation=validation, grid=grid, plan=plan)
+    if is_table(source) and not Path(source).is_dir():
+        raise SettingsError(
+            f"{source}: a table; predict and score take tables, build takes raw steps or a pair of arrays"
+        )
+    pair = ArrayPair.find(source)
+    if pair is None and normalised is not None:
+        raise SettingsError(f"--normalised {normalised}: is for arrays, and {source} is no pair NAME_input.npy, "
+                            "NAME_target.npy")  # fmt: skip
+    if pair is None:
+        ready = prepare(Location(source), settings, wanted, validation=validation, grid=grid, plan=plan)
+    elif wanted != Wanted():
+        raise SettingsError("--start, --end, --stride and --draw choose steps by date; arrays have none")
+    else:
+        how = Normalisation.read(normalised, variable_set(variables)) if normalised else None
+        ready = prepare_arrays(replace(pair, normalisation=how), settings, validation=validation, grid=grid, plan=plan)
     _show_plan(estimate(ready, out, scratch), ready.blueprint.plan.split)
     if plan_only:
         save_plan(ready)

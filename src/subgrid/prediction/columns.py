@@ -63,10 +63,9 @@ class TruthChunk:
 class DatasetColumns:
     """The rows of one split of a data set, or of all its splits."""
 
-    ids = ""
-
     def __init__(self, dataset: Dataset, split: str | None) -> None:
         self.dataset = dataset
+        self.ids = "" if dataset.manifest.placed else "row_"  # numbers of another kind than a simulation's
         self.label = str(dataset.folder)
         self.splits = [split] if split else list(dataset.splits)
         self.rows = sum(dataset.rows(one) for one in self.splits)
@@ -74,8 +73,8 @@ class DatasetColumns:
         self.without_truth = np.empty(0, dtype=np.int64)
 
     def grid(self) -> Grid | None:
-        """Where the columns stand."""
-        return self.dataset.grid
+        """Where the columns stand; None where the rows do not say in which of them they lie."""
+        return self.dataset.grid if self.dataset.manifest.placed else None
 
     def row_numbers(self) -> np.ndarray:
         """Numbers of all rows, sorted, int64 (row,)."""

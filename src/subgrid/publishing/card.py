@@ -16,7 +16,9 @@ from subgrid.training import checkpoint, folder
 CARD, KAGGLE = "README.md", "dataset-metadata.json"
 REAL, MADE_UP = "cc-by-4.0", "apache-2.0"
 _LICENCES = {REAL: ("CC BY 4.0", "CC-BY-4.0"), MADE_UP: ("Apache License 2.0", "Apache 2.0")}
-_TITLE = (6, 50)  # characters that Kaggle allows
+LONGEST_TITLE = 50
+"""Characters of a title that Kaggle allows."""
+_SHORTEST_TITLE = 6
 
 CITATION = """\
 @article{yu2023climsim,
@@ -123,7 +125,6 @@ def kaggle_metadata(identity: str, title: str, licence: str) -> bytes:
         raise SettingsError(
             f"--kaggle {identity}: expected OWNER/SLUG, with a slug of 6 to 50 small letters, digits and hyphens"
         )
-    least, most = _TITLE
-    title = title[:most] if len(title) >= least else f"{title} data"[:most]
+    title = (title if len(title) >= _SHORTEST_TITLE else f"{title} data")[:LONGEST_TITLE]
     found = {"title": title, "id": identity, "licenses": [{"name": _LICENCES[licence][1]}]}
     return (json.dumps(found, indent=2) + "\n").encode()

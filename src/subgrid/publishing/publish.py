@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from subgrid.errors import DatasetError, SettingsError
-from subgrid.publishing.card import CARD, KAGGLE, card, kaggle_metadata, licence_of
+from subgrid.publishing.card import CARD, KAGGLE, LONGEST_TITLE, card, kaggle_metadata, licence_of
 from subgrid.publishing.contents import Bundle, bundle, size_of
 from subgrid.publishing.targets import Target, crc32c_of, open_target
 from subgrid.records.merge import merge
@@ -75,7 +75,7 @@ def publish(
             here = Path(scratch) / name if is_remote(target) or settings.dry_run else Path(target).expanduser() / name
             merge(here, [path], Part(number, settings.sets))
             told = PublishSettings(
-                f"{settings.title or path.resolve().name} {name}", settings.licence,
+                f"{(settings.title or path.resolve().name)[: LONGEST_TITLE - len(name) - 1]} {name}", settings.licence,
                 f"{settings.kaggle}-{name}" if settings.kaggle else None, 1, settings.dry_run,
             )  # fmt: skip
             found.append(_one(bundle(here), f"{target.rstrip('/')}/{name}", told, progress, patience))

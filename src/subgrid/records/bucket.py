@@ -178,7 +178,7 @@ class Bucket:
 
     def _attempt(self, name: str, shard: Shard, layout: RecordLayout, file: BinaryIO, patience: Patience) -> str:
         """What is wrong with the shard that came; nothing when it is whole."""
-        size = transfer.size_of(name, self.origin, patience)
+        size = transfer.size_of(name, self.origin, patience, shard.bytes)
         if size not in (None, shard.bytes):
             return f"expected {shard.bytes} bytes, found {size}"
         file.seek(0)

@@ -19,12 +19,14 @@ from subgrid.records.group import GroupJob
 from subgrid.records.ledger import done_groups, write_part
 from subgrid.records.manifest import MANIFEST, Manifest
 from subgrid.records.plan import Part, Plan, Wanted, make_plan, read_plan
+from subgrid.records.scratch import refuse_small
 from subgrid.records.shard import IN_MEMORY
 from subgrid.records.splits import SPLITS, parse_split
 from subgrid.records.store import RemoteStore, Store, as_store, refuse_processes
 from subgrid.records.workers import Meter, run
 from subgrid.schema.grid import Grid
 from subgrid.source.ahead import steps_ahead
+from subgrid.source.arrays import ArrayPair
 from subgrid.source.locations import GRID_ENDING, Location
 from subgrid.source.naming import naming_of
 from subgrid.source.steps import Choice, Step, list_steps
@@ -44,7 +46,7 @@ class Prepared:
         listed: whether the source was listed; where the plan says how files are called, it is not.
     """
 
-    source: Location
+    source: Location | ArrayPair
     steps: dict[str, Step]
     blueprint: Blueprint
     plan: Path | None = None
@@ -196,8 +198,14 @@ def estimate(prepared: Prepared, out: Path | str, scratch: Path | None = None) -
     return Estimate(
         steps, len(plan.skipped), rows, groups, shards, sum(rows.values()) * stride, shutil.disk_usage(existing).free,
         4 * blueprint.step_bytes + ahead + filled + 32 * rows_of_group + 600 * sum(steps.values()) + 100_000_000,
-        2 * group_bytes if store.remote else 0,
+        _scratch(blueprint, 2) if store.remote else 0,
     )  # fmt: skip
+
+
+def _scratch(blueprint: Blueprint, groups: int) -> int:
+    """Bytes of scratch space that so many groups under way need at most; a worker has two of them."""
+    steps = max(len(group.steps) for group in blueprint.groups)
+    return groups * steps * blueprint.grid.columns * blueprint.layout.stride
 
 
 def build(prepared: Prepared, out: Store | Path | str, running: Running = Running()) -> Manifest | None:
@@ -222,6 +230,10 @@ def build(prepared: Prepared, out: Store | Path | str, running: Running = Runnin
         return manifest
     if prepared.plan is not None and not prepared.plan.exists():
         save_plan(prepared)
+    if isinstance(store, RemoteStore):
+        refuse_small(
+            store.scratch, _scratch(blueprint, min(2 * running.workers, len(running.part.of(blueprint.groups))))
+        )
     with store.held():
         blueprint.lay(store)
         settle_origin(store, origin)

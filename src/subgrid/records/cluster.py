@@ -19,6 +19,7 @@ from subgrid.records.group import GroupJob, build_groups
 from subgrid.records.plan import Group
 from subgrid.records.store import LocalStore, Store
 from subgrid.records.workers import Meter
+from subgrid.source.arrays import ArrayPair
 from subgrid.source.locations import Location
 from subgrid.source.retries import reason
 from subgrid.source.steps import Step
@@ -36,7 +37,7 @@ class Sent:
 
     store: Store
     build: str
-    source: Location
+    source: Location | ArrayPair
     group: Group
     files: dict[str, Step]
     skip_bad: bool
@@ -45,8 +46,7 @@ class Sent:
     @classmethod
     def of(cls, job: GroupJob, store: Store) -> "Sent":
         """The job for a worker in another working folder."""
-        source = job.source if job.source.remote else Location(str(job.source.local("").resolve()))
-        return cls(store, job.blueprint.digest, source, job.group, job.files, job.skip_bad, job.listed)
+        return cls(store, job.blueprint.digest, job.source.absolute(), job.group, job.files, job.skip_bad, job.listed)
 
     def make(self) -> int | SubgridError:
         """Make the group; returns its rows, or the error that stopped it.

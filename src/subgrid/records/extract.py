@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
@@ -33,6 +34,8 @@ FORMAT = "subgrid-extract/1"
 _CHUNK = 4096  # rows at once
 _ROW_GROUP = 8192  # rows of a group of a parquet file
 _PARTIAL = ".partial-"
+_ONE_WORKER = {"threading.max_workers": 1, "async.concurrency": 1}
+"""For zarr: a chunk is compressed by one thread anyway, and each further one would keep freed memory of its own."""
 
 Report = Callable[[int, int], None]
 
@@ -140,7 +143,7 @@ def _npy(dataset: Dataset, split: str, out: Path, settings: ExtractSettings) -> 
     shapes = {
         f"{start}_input.npy": ((rows, variables.input_width), settings.dtype),
         f"{start}_target.npy": ((rows, variables.target_width), settings.dtype),
-        f"{start}_row.npy": ((rows,), np.dtype("<i8")),
+        **({f"{start}_row.npy": ((rows,), np.dtype("<i8"))} if dataset.manifest.placed else {}),
     }
     if all((out / name).exists() for name in shapes):
         yield rows
@@ -152,7 +155,7 @@ def _npy(dataset: Dataset, split: str, out: Path, settings: ExtractSettings) -> 
             header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
         for batch in dataset.scan(split, _CHUNK):
-            for file, values in zip(files, (*_values(dataset, batch, settings), batch.row), strict=True):
+            for file, values in zip(files, (*_values(dataset, batch, settings), batch.row), strict=False):
                 file.write(np.ascontiguousarray(values).data)
             yield len(batch.row)
         for file in files:
@@ -168,6 +171,11 @@ def _zarr(dataset: Dataset, split: str, out: Path, settings: ExtractSettings) ->
         import zarr
     except ImportError as error:
         raise MissingExtraError("--format zarr needs an optional library; pip install 'subgrid[zarr]'") from error
+    with zarr.config.set(_ONE_WORKER):
+        yield from _zarr_store(zarr, dataset, split, out, settings)
+
+
+def _zarr_store(zarr: ModuleType, dataset: Dataset, split: str, out: Path, settings: ExtractSettings) -> Iterator[int]:
     rows, variables = dataset.rows(split), dataset.variables
     path = out / f"{_name(split)}.zarr"
     if path.exists():

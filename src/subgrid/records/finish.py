@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from subgrid.errors import DatasetError, InputError
@@ -13,6 +13,7 @@ from subgrid.records.manifest import MANIFEST, Manifest, make_manifest, parse_ma
 from subgrid.records.plan import Group
 from subgrid.records.splits import SPLITS
 from subgrid.records.store import Store, write_json
+from subgrid.source.arrays import ArrayPair
 from subgrid.source.locations import Location, is_remote, shown
 from subgrid.source.synthetic.files import SETTINGS_FILE
 from subgrid.statistics.table import Table, write_tables
@@ -29,15 +30,18 @@ class Origin:
     Attributes:
         source: path or URL of the raw steps, without secrets.
         licence: of the data.
+        placed: whether it says where and when its rows lie.
     """
 
     source: str
     licence: str
+    placed: bool = True
 
     @classmethod
-    def of(cls, source: Location) -> "Origin":
+    def of(cls, source: Location | ArrayPair) -> "Origin":
         """Made-up data are told by the file that their maker leaves; everything else is taken for ClimSim's."""
-        return cls(shown(source.url), _SYNTHETIC if source.exists(SETTINGS_FILE) else _REAL)
+        licence = _SYNTHETIC if source.exists(SETTINGS_FILE) else _REAL
+        return cls(shown(source.url), licence, isinstance(source, Location) or source.placed)
 
     def same_source(self, other: str) -> bool:
         """Whether another path or URL is the same place."""
@@ -61,7 +65,7 @@ def settle_origin(store: Store, origin: Origin) -> None:
     """Write an origin beside the blueprint, or raise DatasetError where another one stands there."""
     found = read_origin(store)
     if found is None:
-        write_json(store, SOURCE_FILE, {"source": origin.source, "licence": origin.licence})
+        write_json(store, SOURCE_FILE, asdict(origin))
     elif not origin.same_source(found.source):
         raise DatasetError(
             f"{store.label()}: is being built from {found.source}, not from {origin.source}; use another folder"
@@ -88,7 +92,9 @@ def finish(store: Store, blueprint: Blueprint, groups: Sequence[Group], origin: 
         for split in report.moments:
             tables[split] = tables[split] + report.table(split, blueprint.variables)
         reports.append(report.model_copy(update={"moments": {}}))
-    manifest = make_manifest(blueprint, reports, origin.source, origin.licence)
+    manifest = make_manifest(blueprint, reports, origin.source, origin.licence).model_copy(
+        update={"placed": origin.placed}
+    )
     if not manifest.rows("training"):
         raise InputError(f"{origin.source}: every training step was dropped; there is nothing to train on")
     filled = {split: table for split, table in tables.items() if manifest.rows(split)}

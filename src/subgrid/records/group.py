@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +24,15 @@ from subgrid.records.store import Store, as_store
 from subgrid.schema.variable_sets import VariableSet
 from subgrid.schema.variables import FILL_LIMIT, TIME_STEP
 from subgrid.source.ahead import Ahead, steps_ahead
+from subgrid.source.arrays import ArrayPair
 from subgrid.source.columns import AbsentError, StepColumns, StepReader
 from subgrid.source.locations import Location
 from subgrid.source.steps import Step, label_of, time_of
 from subgrid.statistics.moments import Moments
 from subgrid.statistics.table import Table
+
+Source = Location | Ahead | ArrayPair
+"""What steps are read from."""
 
 _Limits = tuple[np.ndarray, np.ndarray]
 _ABSENT = "not in the source"
@@ -50,7 +55,7 @@ class GroupJob:
 
     out: Store | Path
     blueprint: Blueprint
-    source: Location
+    source: Location | ArrayPair
     group: Group
     files: dict[str, Step]
     skip_bad: bool
@@ -106,9 +111,7 @@ class Filled:
         return report
 
 
-def fill_group(
-    job: GroupJob, progress: Callable[[int], None] | None = None, source: Location | Ahead | None = None
-) -> Filled:
+def fill_group(job: GroupJob, progress: Callable[[int], None] | None = None, source: Source | None = None) -> Filled:
     """Read, check, measure and store the steps of a group; ``progress`` is called with the rows of each step done.
 
     ``source`` is what to read from where that is not the job's location itself.
@@ -148,22 +151,23 @@ def build_groups(jobs: Sequence[GroupJob], progress: Callable[[int], None] | Non
 
 
 @contextmanager
-def _source(jobs: Sequence[GroupJob]) -> Iterator[Location | Ahead | None]:
+def _source(jobs: Sequence[GroupJob]) -> Iterator[Source | None]:
     """What all of the jobs read from; they are of one build."""
-    if not jobs or not jobs[0].source.remote:
+    source = jobs[0].source if jobs else None
+    if not isinstance(source, Location) or not source.remote:
         yield None
         return
     steps = [job.files[label] for job in jobs for label in job.group.steps if label in job.files]
     names = (name for step in steps for name in (step.mli, step.mlo) if name is not None)
-    with Ahead(jobs[0].source, names, 2 * steps_ahead(jobs[0].blueprint.step_bytes)) as ahead:
+    with Ahead(source, names, 2 * steps_ahead(jobs[0].blueprint.step_bytes)) as ahead:
         yield ahead
 
 
-def _attempt(
-    job: GroupJob, source: Location | Ahead, dropped: dict[str, str], progress: Callable[[int], None] | None
-) -> Filled:
+def _attempt(job: GroupJob, source: Source, dropped: dict[str, str], progress: Callable[[int], None] | None) -> Filled:
     blueprint, columns = job.blueprint, job.blueprint.grid.columns
-    reader = StepReader(source, blueprint.variables, columns)
+    read = (source.reader if isinstance(source, ArrayPair) else partial(_step_reader, source))(
+        blueprint.variables, columns
+    )
     splits = _split_rows(job, dropped)
     tally = _Tally({split: Table.zero(blueprint.variables) for split in splits})
     records = blueprint.layout.blank(columns)
@@ -177,7 +181,7 @@ def _attempt(
                 continue
             here = {split: places[number * columns : (number + 1) * columns] for split, places in splits.items()}
             try:
-                step = reader.read(job.files[label])
+                step = read(job.files[label])
                 _store(step, here, tally, blueprint, records)
             except InputError as error:
                 raise _RefusedError(label, error) from error
@@ -188,6 +192,10 @@ def _attempt(
                 progress(columns)
         stack.pop_all()
     return Filled(job, writers, tally, dropped)
+
+
+def _step_reader(source: Location | Ahead, variables: VariableSet, columns: int) -> Callable[[Step], StepColumns]:
+    return StepReader(source, variables, columns).read
 
 
 def _split_rows(job: GroupJob, dropped: dict[str, str]) -> dict[str, np.ndarray]:
@@ -230,14 +238,14 @@ def _open_shards(job: GroupJob, split: str, rows: int) -> GroupShards:
 
 
 def _store(
-    step: StepColumns, places: dict[str, np.ndarray], tally: _Tally, blueprint: Blueprint, records: np.ndarray
+    step: StepColumns, member: dict[str, np.ndarray], tally: _Tally, blueprint: Blueprint, records: np.ndarray
 ) -> None:
     """Turn a step into sealed records, uint8 (grid column, stride), and count it; its arrays are scaled in place."""
     assert step.targets is not None
     columns, where = blueprint.grid.columns, f"step {label_of(step.time)}"
     limits = step.limits, (step.targets.min(axis=1), step.targets.max(axis=1))
     tally.other_time += step.other_time
-    _measure(step, limits, places, tally, blueprint.variables)
+    _measure(step, limits, member, tally, blueprint.variables)
     sides = (step.inputs, blueprint.input_storage), (step.targets, blueprint.target_storage)
     for (values, storage), known in zip(sides, limits, strict=True):
         for name, count in storage.scale(values, known, where).items():
@@ -245,9 +253,10 @@ def _store(
     views = blueprint.layout.views(records)
     views["inputs"][...] = step.inputs.T
     views["targets"][...] = step.targets.T
-    views["time"][...] = step.time
-    views["column"][:, 0] = np.arange(columns)
-    views["row"][:, 0] = step.time // TIME_STEP * columns + np.arange(columns)
+    here = np.arange(columns)
+    places = step.places or (step.time // TIME_STEP * columns + here, here, np.full(columns, step.time))
+    for name, values in zip(("row", "column", "time"), places, strict=True):
+        views[name][:, 0] = values
     blueprint.layout.seal(records)
 
 

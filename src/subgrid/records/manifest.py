@@ -46,6 +46,8 @@ class Manifest(BaseModel):
         flushed: stored values too small for float32 that became zero; fill: fill values; by variable.
         other_time: steps whose files hold another date than their names.
         source, licence, created, program: provenance, not part of the digest.
+        placed: whether rows say where and when they lie; where not, column and time are -1, and a row's number counts
+            the rows of what it was made from.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,6 +75,7 @@ class Manifest(BaseModel):
     licence: str
     created: str
     program: str
+    placed: bool = True
 
     def rows(self, split: str) -> int:
         """Rows of a split."""

@@ -11,6 +11,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from subgrid.errors import SubgridError
+
 _PREFIX = "subgrid-scratch-"
 _held: dict[tuple[Path, int], tuple[Path, int]] = {}
 
@@ -27,6 +29,20 @@ def own_folder(parent: Path) -> Path:
             fcntl.flock(handle, fcntl.LOCK_EX)  # another process may be sweeping it, before it is known to be ours
         _held[key] = folder, handle
     return _held[key][0]
+
+
+def refuse_small(parent: Path, needed: int) -> None:
+    """Raise SubgridError, with numbers, where fewer than ``needed`` bytes are free for files in ``parent``.
+
+    What other processes will take of the same disk meanwhile is not known.
+    """
+    existing = next(folder for folder in (parent, *parent.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise SubgridError(
+            f"{parent}: shards on their way to a URL need {needed:,} bytes of scratch space, {free:,} are free; name "
+            "another folder with --scratch, or take fewer workers or a smaller --span"
+        )
 
 
 def sweep(parent: Path) -> None:

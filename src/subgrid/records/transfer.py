@@ -9,15 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from subgrid.errors import InputError, MissingExtraError, SubgridError
+from subgrid.errors import SubgridError
 from subgrid.source.locations import file_system, shown
+from subgrid.source.retries import cause_of, retried, status_of, transient
 
 T = TypeVar("T")
 
 PIECE = 8 << 20
 """Bytes asked for at once."""
 _SMALLEST_PIECE = 64 << 10
-_BUSY = (408, 425, 429)  # statuses below 500 that pass by waiting
 
 
 class TransferError(SubgridError):
@@ -35,7 +35,7 @@ class Patience:
     Attributes:
         stall: seconds without an answer after which a request has failed.
         tries: requests for one piece.
-        pause: seconds before the second try; each further pause is twice as long.
+        pause: seconds before the second try, about; each further pause is twice as long.
         stop: set by who gives up waiting.
     """
 
@@ -113,61 +113,60 @@ def persist(call: Callable[[Any, str, str], T], name: str, origin: Origin, patie
         TransferError: every try failed; the URL and the last failure are named.
         StoppedError: nobody waits any more.
     """
-    pause = patience.pause
-    for left in reversed(range(patience.tries)):
+    moved = False
+
+    def attempt() -> T:
         if patience.stop.is_set():
             raise StoppedError(f"{name}: no longer wanted")
-        url = f"{origin.url.rstrip('/')}/{name}"
-        try:
-            system, path = file_system(origin.url)
-            return call(system, f"{path.rstrip('/')}/{name}", url)
-        except (InputError, MissingExtraError, StoppedError):
-            raise
-        except Exception as raised:
-            error = _cause(raised)
-            if origin.moved():
-                continue
-            if left and (origin.may_move or not _final(error)):
-                patience.stop.wait(pause)
-                pause *= 2
-                continue
-            if isinstance(error, FileNotFoundError):
-                raise FileNotFoundError(shown(url)) from None
-            raise TransferError(_told(error, url, patience)) from error
-    raise TransferError(f"{shown(origin.url)}: moved {patience.tries} times while {name} was read")
+        system, path = file_system(origin.url)
+        return call(system, f"{path.rstrip('/')}/{name}", f"{origin.url.rstrip('/')}/{name}")
+
+    def again(error: Exception) -> bool:
+        nonlocal moved
+        if isinstance(error, SubgridError):
+            return False
+        moved = origin.moved()
+        return moved or origin.may_move or transient(error)
+
+    def wait(seconds: float) -> None:
+        if not moved:
+            patience.stop.wait(seconds)
+
+    try:
+        return retried(attempt, [patience.pause * 2**number for number in range(patience.tries - 1)], again, wait)
+    except SubgridError:
+        raise
+    except Exception as raised:
+        error, url = cause_of(raised), f"{origin.url.rstrip('/')}/{name}"
+        if isinstance(error, FileNotFoundError):
+            raise FileNotFoundError(shown(url)) from None
+        raise TransferError(_told(error, url, patience)) from error
 
 
-def _cause(error: Exception) -> Exception:
-    """The failure itself: fsspec's http calls any that it meets when it asks for a size "not found"."""
-    cause = error.__cause__
-    hidden = isinstance(cause, TimeoutError) or type(cause).__module__.startswith("aiohttp")
-    return cause if isinstance(error, FileNotFoundError) and isinstance(cause, Exception) and hidden else error
-
-
-def _final(error: Exception) -> bool:
-    """Whether waiting cannot help."""
-    if isinstance(error, FileNotFoundError | PermissionError | NotADirectoryError | NotImplementedError):
-        return True
-    status = getattr(error, "status", None) or getattr(error, "code", None)
-    return isinstance(status, int) and 400 <= status < 500 and status not in _BUSY
-
-
-def _told(error: Exception, url: str, patience: Patience) -> str:
-    where = shown(url)
+def _told(error: BaseException, url: str, patience: Patience) -> str:
+    where, status = shown(url), status_of(error)
     if isinstance(error, TimeoutError):
         why = f"no answer within {patience.stall:g} s"
+    elif status is not None:
+        why = f"status {status}"
     else:
-        why = f"{type(error).__name__} {error}".replace(url, where).strip()
-        status = getattr(error, "status", None)
-        why = f"status {status}" if isinstance(status, int) else why.splitlines()[0][:200]
-    tries = "" if _final(error) else f", tried {patience.tries} times"
+        why = f"{type(error).__name__} {error}".replace(url, where).strip().splitlines()[0][:200]
+    tries = f", tried {patience.tries} times" if transient(error) else ""
     return f"{where}: cannot be read ({why}){tries}; see to it that it can, and run the same command again"
 
 
-def size_of(name: str, origin: Origin, patience: Patience) -> int | None:
-    """Bytes of an object, None where the store does not say; raises as ``persist``."""
+def size_of(name: str, origin: Origin, patience: Patience, expected: int | None = None) -> int | None:
+    """Bytes of an object, None where the store does not say; raises as ``persist``.
+
+    Where a listing that the file system remembers says what is ``expected``, nothing is asked: a hub limits requests,
+    and a folder of thousands of shards takes several to be listed anew.
+    """
 
     def ask(system: Any, path: str, url: str) -> int | None:
+        remembered = getattr(system, "dircache", None) or {}
+        for entry in remembered.get(path.rpartition("/")[0], ()) if expected is not None else ():
+            if entry["name"] == path and entry["size"] == expected:
+                return expected
         system.invalidate_cache()
         size = within(patience.stall, system, "info", path)["size"]
         return None if size is None else int(size)
@@ -186,7 +185,8 @@ def fetch(name: str, size: int, sink: Sink, origin: Origin, patience: Patience) 
         nonlocal piece
         end = min(place + piece, size)
         try:
-            data = within(patience.stall, system, "cat_file", path, start=place, end=end)
+            options = {"cache_type": "none"} if "hf" in system.protocol else {}  # else it reads 5 MB ahead, for nothing
+            data = within(patience.stall, system, "cat_file", path, start=place, end=end, **options)
         except TimeoutError:
             piece = max(piece // 4, _SMALLEST_PIECE)
             raise

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from subgrid.errors import DatasetError
-from subgrid.records.blueprint import SHARDS
+from subgrid.records.blueprint import BUILD_FILE, SHARDS
 from subgrid.records.build import STATISTICS_FILE
+from subgrid.records.place import Folder
 from subgrid.records.reader import Dataset
 from subgrid.records.transfer import TransferError
 
@@ -22,13 +23,16 @@ def verify(folder: str | Path, progress: Callable[[int, int], None] | None = Non
             check()
         except (DatasetError, ValueError) as error:
             wrong.append(str(error))
+    mend = "build the data set again"
+    if isinstance(dataset.place, Folder) and (Path(dataset.folder) / BUILD_FILE).exists():
+        mend = f"subgrid verify {dataset.folder} --repair, and then the same build, make this shard anew"
     total = sum(shard.bytes for shard in dataset.manifest.shards)
     done = 0
     for shard in dataset.manifest.shards:
         try:
             dataset.place.check(shard, dataset.layout)
         except (DatasetError, TransferError) as error:
-            wrong.append(str(error))
+            wrong.append(str(error).replace("build the data set again", mend))
         done += shard.bytes
         if progress:
             progress(done, total)

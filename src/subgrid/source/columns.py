@@ -32,6 +32,8 @@ class StepColumns:
         limits: smallest and largest value of every input column, (input_width,) each.
         targets: float64 (target_width, grid column); None where only inputs were read.
         other_time: whether the date inside a file differs from the one in its name.
+        places: number, grid column and time of every row, int (row,) each, -1 where unknown; None where they follow
+            from the step's time, because its columns are those of the grid.
     """
 
     time: int
@@ -39,6 +41,7 @@ class StepColumns:
     limits: tuple[np.ndarray, np.ndarray]
     targets: np.ndarray | None
     other_time: bool
+    places: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
 
 @dataclass

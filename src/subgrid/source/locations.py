@@ -133,6 +133,10 @@ class Location:
         system, path = file_system(self.url)
         return system.open(path, "rb")
 
+    def absolute(self) -> "Location":
+        """The same for a process in another working folder."""
+        return self if self.remote else Location(str(self.local("").resolve()))
+
     def local(self, name: str) -> Path:
         """The path of a file of a local folder."""
         return Path(self.url.removeprefix("file://")).expanduser() / name

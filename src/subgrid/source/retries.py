@@ -3,7 +3,8 @@
 import errno
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from json import JSONDecodeError
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -15,25 +16,30 @@ _CLIENTS = {"aiohttp", "aiobotocore", "botocore", "gcsfs", "google", "httpx", "h
 _FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
 _PASSING = {408, 425, 429}
 """Answers of the 4xx kind that ask for patience: time-out, too early, too many requests."""
+_ABSENT = 404
 
 
 def transient(error: BaseException) -> bool:
-    """Whether an error of a file system may pass: time-out, cut connection, 429, 5xx; not 403, 404, full disk."""
-    cause = error.__cause__
-    if isinstance(error, FileNotFoundError) and cause is not None and _of_client(cause):
-        error = cause  # fsspec's http calls whatever it meets when it asks for a size "not found"
+    """Whether an error of a file system may pass: time-out, cut connection or answer, 429, 5xx; not 403, full disk."""
+    error = cause_of(error)
     if isinstance(error, _FINAL) or (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
         return False
-    if (status := _status(error)) is not None and 400 <= status < 500:
-        return status in _PASSING
-    return isinstance(error, (OSError, EOFError)) or _of_client(error)
+    if (status := status_of(error)) is not None and status >= 400:
+        return status >= 500 or status in _PASSING
+    return isinstance(error, (OSError, EOFError, JSONDecodeError)) or _of_client(error)
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """The failure itself: fsspec's http calls whatever it meets when it asks for a size "not found"."""
+    cause = error.__cause__
+    return cause if isinstance(error, FileNotFoundError) and cause is not None and _of_client(cause) else error
 
 
 def _of_client(error: BaseException) -> bool:
     return isinstance(error, TimeoutError) or type(error).__module__.partition(".")[0] in _CLIENTS
 
 
-def _status(error: Any) -> int | None:
+def status_of(error: Any) -> int | None:
     """The HTTP status that an error of one of the client libraries carries."""
     holders = (error, getattr(error, "response", None))
     names = ("status", "status_code", "code")
@@ -41,16 +47,32 @@ def _status(error: Any) -> int | None:
     return next((int(str(one)) for one in found if str(one).isdecimal()), None)
 
 
-def retried(call: Callable[[], T]) -> T:
-    """The result of a call, made up to six times; the last error is raised as it is."""
-    for pause in PAUSES:
+def retried(
+    call: Callable[[], T],
+    pauses: Sequence[float] | None = None,
+    again: Callable[[Exception], bool] = transient,
+    wait: Callable[[float], object] | None = None,
+) -> T:
+    """The result of a call that is made again after each of the pauses; the last error is raised as it is.
+
+    Args:
+        call: what is tried.
+        pauses: seconds, each times a draw from 0.5 ... 1.5; default ``PAUSES``, which makes six tries.
+        again: whether an error may pass.
+        wait: waits so many seconds; default ``time.sleep``.
+
+    Raises FileNotFoundError where a client library says with an error of its own that there is no such thing (404).
+    """
+    for pause in (*(PAUSES if pauses is None else pauses), None):
         try:
             return call()
         except Exception as error:
-            if not transient(error):
+            if pause is None or not again(error):
+                if not isinstance(error, FileNotFoundError) and status_of(error) == _ABSENT:
+                    raise FileNotFoundError(reason(error)) from error
                 raise
-        time.sleep(pause * random.uniform(0.5, 1.5))
-    return call()
+        (wait or time.sleep)(pause * random.uniform(0.5, 1.5))
+    raise AssertionError("the last try ends in a result or an error")
 
 
 def reason(error: BaseException) -> str:

@@ -1,0 +1,143 @@
+"""``hf://``: raw steps built from, and data sets read from, a hub on loopback by the real client."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+import torch
+
+from subgrid.errors import DatasetError, InputError
+from subgrid.recipe import parse_recipe
+from subgrid.records.bucket import Fetching
+from subgrid.records.build import build, prepare
+from subgrid.records.manifest import read_manifest
+from subgrid.records.reader import Dataset, StreamSettings
+from subgrid.source import retries
+from subgrid.source.locations import Location
+from subgrid.training.loop import train
+
+URL = "hf://datasets/LEAP/ClimSim_low-res"
+SETTINGS = StreamSettings(batch=24, seed=5, window=3)
+RECIPE = """
+model: {name: mlp, layers: [8]}
+training: {rows: 384, sub_epochs: 2, batch: 16, window: 2, learning_rate: 0.01, precision: 32-true, threads: 1,
+           device: cpu, validation_rows: 40, validation_batch: 16}
+seed: 3
+"""
+
+
+@pytest.fixture
+def hf(hub: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The hub, with fsspec told of it: huggingface_hub looks at HF_ENDPOINT only once in a process."""
+    huggingface_hub = pytest.importorskip("huggingface_hub")
+    monkeypatch.setitem(fsspec.config.conf, "hf", {"endpoint": hub.url})
+    huggingface_hub.HfFileSystem.clear_instance_cache()
+    return hub
+
+
+def hold(hub: Any, folder: Path) -> None:
+    """Make a folder's files those of the repository; small ones lie in git itself, as on the real hub."""
+    hub.files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    hub.small = {name for name in hub.files if name.endswith((".json", ".md"))}
+
+
+def fault(hub: Any, path: str, **kind: Any) -> Any:
+    return sys.modules["hub_server"].Fault(path, **kind)
+
+
+def test_real_steps_of_the_hub_make_the_data_set_of_a_local_build(hub: Any, real_source: Path, tmp_path: Path) -> None:
+    """The command, as users call it; the listing comes in pages, and one step lacks its mlo."""
+    pytest.importorskip("huggingface_hub")
+    local = tmp_path / "local"
+    (local / "train").mkdir(parents=True)
+    for path in (*real_source.glob("*_grid-info.nc"), real_source / "train" / "0008-08"):
+        (local / path.relative_to(real_source)).symlink_to(path)
+    hub.files = {name: (local / name).read_bytes() for name in Location(str(local)).names()}
+    hub.page = 7
+    options = ["--validation", "every=2", "--shard-size", "4MB"]
+    for source, out in ((URL, "from-the-hub"), (str(local), "from-disk")):
+        done = subprocess.run(
+            [sys.executable, "-m", "subgrid", "build", source, str(tmp_path / out), *options],
+            capture_output=True, text=True, timeout=60, env={**os.environ, "TMPDIR": str(tmp_path)},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    found, expected = (read_manifest(tmp_path / out) for out in ("from-the-hub", "from-disk"))
+    assert found.digest == expected.digest and found.source == URL and found.skipped == ("0008-08-05-28800",)
+    read = {name for name in hub.files if name.endswith(".nc") and "08-05-28800" not in name}
+    assert hub.sent == {name: len(hub.files[name]) for name in read}, "each file once, and nothing beside"
+
+
+def test_a_build_bears_what_the_hub_and_the_network_do(
+    hf: Any, synthetic_source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(retries, "PAUSES", (0.001,) * 5)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # the client itself waits a second before each further try
+    hold(hf, synthetic_source)
+    hf.faults = [
+        *(fault(hf, "mlo", times=2, cut=5000), fault(hf, "mli", status=503)),
+        *(fault(hf, "/tree/", status=429, at="hub"), fault(hf, "mlo", times=2, status=500, at="hub")),
+    ]
+    made = build(prepare(Location(URL), settings := _small(), validation="every=5"), tmp_path / "out")
+    local = build(prepare(Location(str(synthetic_source)), settings, validation="every=5"), tmp_path / "local")
+    assert made is not None and local is not None and made.digest == local.digest
+    assert not any(one.times for one in hf.faults)
+    hf.lost = {next(name for name in hf.files if ".mlo." in name)}
+    with pytest.raises(InputError, match=f"{URL}/.*mlo.*: the file is not there"):
+        build(prepare(Location(URL), settings), tmp_path / "lost")
+
+
+def _small() -> Any:
+    from subgrid.records.blueprint import BuildSettings
+
+    return BuildSettings(shard_size=150_000)
+
+
+def test_what_is_no_repository_is_told(hf: Any) -> None:
+    with pytest.raises(InputError, match=r"hf://datasets/LEAP/other: no such folder"):
+        prepare(Location("hf://datasets/LEAP/other"), _small())
+    with pytest.raises(DatasetError, match=rf"{URL}: expected a data set with a dataset\.json, found none"):
+        Dataset.open(URL)
+
+
+def test_a_data_set_of_the_hub_gives_the_rows_of_a_local_one(
+    hf: Any, data: Path, fetching: Callable[..., Fetching]
+) -> None:
+    hold(hf, data)
+    hf.faults = [fault(hf, "training-00003", wrong=True), fault(hf, "training-00005", cut=70_000)]
+    remote, local = Dataset.open(URL, fetching()), Dataset.open(data)
+    assert remote.digest == local.digest and remote.grid.digest == local.grid.digest
+    with remote.stream("training", SETTINGS) as one, local.stream("training", SETTINGS) as other:
+        for _ in range(40):
+            assert all(a.tobytes() == b.tobytes() for a, b in zip(next(one), next(other), strict=True))
+    shards = {name: size for name, size in hf.sent.items() if name.startswith("shards/training")}
+    once = [name for name in shards if not any(number in name for number in ("00003", "00005"))]
+    assert len(shards) == 11 and all(shards[name] == len(hf.files[name]) for name in once), "nothing is read ahead"
+    listings = [one for one in hf.requests("hub", "/tree/") if "shards" in one.path.replace("%2F", "/")]
+    assert len(listings) <= 6, "not one listing for each shard"
+
+
+def test_bytes_that_stay_wrong_are_named(hf: Any, data: Path, fetching: Callable[..., Fetching]) -> None:
+    hold(hf, data)
+    hf.faults = [fault(hf, "training-00003", wrong=True, times=99)]
+    with pytest.raises(DatasetError, match=rf"{URL}/shards/training-00003\.tfrecord: fetched twice, and wrong both"):
+        list(Dataset.open(URL, fetching()).scan("training", 24))
+
+
+def test_training_from_the_hub_learns_the_same_weights(
+    hf: Any, data: Path, fetching: Callable[..., Fetching], tmp_path: Path
+) -> None:
+    hold(hf, data)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    weights = []
+    for name, dataset in (("remote", Dataset.open(URL, fetching())), ("local", Dataset.open(data))):
+        train(parse_recipe(RECIPE), dataset, tmp_path / name)
+        latest = (tmp_path / name / "latest").read_text().strip()
+        weights.append((tmp_path / name / "checkpoints" / latest / "model.safetensors").read_bytes())
+    torch.set_num_threads(threads)
+    assert weights[0] == weights[1]

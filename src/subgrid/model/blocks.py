@@ -8,8 +8,9 @@ Initial values are Keras's: kernels Glorot-uniform, U(+-sqrt(6 / (fan in + fan o
 """
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -64,6 +65,12 @@ def inner_matrices(network: nn.Module) -> list[Tensor]:
     """Weights of all linear layers but those that give outputs, (outputs, inputs) each, in the network's order."""
     layers = (module for module in network.modules() if isinstance(module, nn.Linear))
     return [layer.weight for layer in layers if not isinstance(layer, OutputDense)]
+
+
+def float32_products(device: torch.device) -> AbstractContextManager[Any]:
+    """Products in float32 while the block runs, whatever autocast says; nothing where there is no autocast."""
+    known = torch.amp.is_autocast_available(device.type)
+    return torch.autocast(device.type, enabled=False) if known else nullcontext()
 
 
 def layer_norm(width: int) -> nn.LayerNorm:

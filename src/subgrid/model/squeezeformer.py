@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from subgrid.model.blocks import AttentionBlock, BlockSettings, ConvBlock, Dense, layer_norm
+from subgrid.model.blocks import AttentionBlock, BlockSettings, ConvBlock, Dense, float32_products, layer_norm
 from subgrid.model.heads import LevelHeads, WideHead
 from subgrid.model.registry import ModelSettings, ModelShape, Outputs, register
 
@@ -47,7 +47,7 @@ class Squeezeformer(nn.Module):
     def forward(self, x: Tensor) -> Outputs:
         """(batch, level, channel) -> Outputs, each (batch, targets + auxiliary)."""
         run = self._run if self.training else _apply  # scoring comes in other shapes: not worth compiling again
-        with torch.autocast(x.device.type, enabled=False):  # inputs differ in digits that bfloat16 does not have
+        with float32_products(x.device):  # inputs differ in digits that bfloat16 does not have
             h = self.embed_norm(self.embed(x.float()))
         for block in self.blocks:
             h = run(block, h)

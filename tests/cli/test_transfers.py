@@ -3,22 +3,22 @@
 import pytest
 
 from subgrid.cli import transfers
-from subgrid.source.hub.download import Progress
+from subgrid.source.hub.download import DownloadProgress
 
 
 @pytest.mark.parametrize(
     ("progress", "text"),
     [
-        (Progress(0, 6_700_000_000, 0, 4464, 0, 0.0), "0 B of 6.7 GB, 0 of 4,464 files"),
-        (Progress(10, 10, 3, 3, 0, 1.0), "10 B of 10 B, 3 of 3 files"),
+        (DownloadProgress(0, 6_700_000_000, 0, 4464, 0, 0.0), "0 B of 6.7 GB, 0 of 4,464 files"),
+        (DownloadProgress(10, 10, 3, 3, 0, 1.0), "10 B of 10 B, 3 of 3 files"),
         (
-            Progress(1_200_000_000, 6_700_000_000, 812, 4464, 1_000_000_000, 100.0),
+            DownloadProgress(1_200_000_000, 6_700_000_000, 812, 4464, 1_000_000_000, 100.0),
             "1.2 GB of 6.7 GB, 812 of 4,464 files, 10 MB/s, 9:10 left",
         ),
-        (Progress(50, 40, 1, 1, 50, 0.0), "50 B of 40 B, 1 of 1 files, 50 kB/s, 0:00 left"),
+        (DownloadProgress(50, 40, 1, 1, 50, 0.0), "50 B of 40 B, 1 of 1 files, 50 kB/s, 0:00 left"),
     ],
 )
-def test_words(progress: Progress, text: str) -> None:
+def test_words(progress: DownloadProgress, text: str) -> None:
     assert transfers.words(progress) == text
 
 
@@ -28,7 +28,7 @@ def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys:
     with transfers.transfers("download") as report:
         for second in range(0, 40):
             now[0] = float(second)
-            report(Progress(second, 40, 1, 2, second, second))
+            report(DownloadProgress(second, 40, 1, 2, second, second))
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == [
@@ -41,7 +41,7 @@ def test_a_terminal_gets_one_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setattr(transfers.sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "160")
     with transfers.transfers("download") as report:
-        report(Progress(30, 40, 1, 2, 30, 1.0))
+        report(DownloadProgress(30, 40, 1, 2, 30, 1.0))
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "30 B of 40 B, 1 of 2 files, 30 B/s, 0:00 left" in captured.err

@@ -27,10 +27,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from subgrid.errors import SettingsError
 from subgrid.physics.constants import (
     FREEZING,
     GAS_CONSTANT_DRY,
@@ -40,7 +42,11 @@ from subgrid.physics.constants import (
     LATENT_HEAT_VAPORISATION,
 )
 from subgrid.physics.moisture import ICE_POWERS, LIQUID_POWERS
+from subgrid.representation.constants import ConstantModule
+from subgrid.representation.layout import STATE
 from subgrid.representation.settings import DERIVED
+from subgrid.schema.grid import Grid
+from subgrid.schema.variable_sets import VariableSet
 
 _TOP = 1.0  # Pa: least pressure at an edge, so that a model whose top is at zero has finite heights
 
@@ -117,9 +123,38 @@ _RULES: dict[str, Rule] = {
 }
 
 
-def derive(air: Air, groups: Sequence[str]) -> Tensor:
-    """The channels of these groups in the order of ``DERIVED``, (batch, channel, level), of the state's type."""
-    return torch.stack([_RULES[name](air) for group in groups for name in DERIVED[group]], dim=1)
+class Derivation(ConstantModule):
+    """Inputs of a column in stored units, (batch, input_width), to derived channels, (batch, channel, level).
+
+    Args:
+        variables: of the inputs; hold all of ``STATE``.
+        groups: which channels, in the order of ``DERIVED``.
+        grid: whose hybrid levels give pressures.
+
+    Raises:
+        SettingsError: there is no grid.
+    """
+
+    middle: Tensor  # (2, level), P0 x hyam and hybm: p = middle[0] + ps x middle[1]
+    edge: Tensor  # (2, level + 1), the same at the edges of layers
+    power: Tensor  # (input_width,), 2**exponent
+
+    def __init__(self, variables: VariableSet, groups: Sequence[str], grid: Grid | None) -> None:
+        super().__init__()
+        if grid is None:
+            raise SettingsError("representation.derived needs a grid, whose hybrid levels give pressures")
+        self._rules = [_RULES[name] for group in groups for name in DERIVED[group]]
+        self._places = [variables.input_slices[name] for name in STATE]
+        self.hold("middle", np.stack([grid.P0 * grid.hyam, grid.hybm]))
+        self.hold("edge", np.stack([grid.P0 * grid.hyai, grid.hybi]))
+        self.hold("power", np.ldexp(1.0, variables.input_exponents))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Channels of the inputs' type; NaN in gives NaN out."""
+        t, qv, ql, qi, u, v, surface = (inputs[:, place] / self.power[place] for place in self._places)
+        pressure, edges = (levels[0] + surface * levels[1] for levels in (self.middle, self.edge))
+        air = Air(t, qv, ql, qi, u, v, pressure, edges)
+        return torch.stack([rule(air) for rule in self._rules], dim=1)
 
 
 def _step(x: Tensor) -> Tensor:

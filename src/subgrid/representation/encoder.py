@@ -26,8 +26,8 @@ from torch import Tensor
 from subgrid.errors import SettingsError
 from subgrid.physics.derived import wind_speed
 from subgrid.representation.constants import ConstantModule
-from subgrid.representation.derived import Air, derive
-from subgrid.representation.layout import STATE, WIND, EncodedShape, Layout
+from subgrid.representation.derived import Derivation
+from subgrid.representation.layout import WIND, EncodedShape, Layout
 from subgrid.representation.settings import RepresentationSettings
 from subgrid.representation.transforms import signed_log, soft_clip_1, soft_clip_2, standardise
 from subgrid.schema.grid import Grid
@@ -65,8 +65,6 @@ class Encoder(ConstantModule):
     power: Tensor  # (input_width,), 2**exponent
     constant: Tensor  # (input_width,) bool
     constant_value: Tensor  # (input_width,)
-    middle: Tensor  # (2, level), P0 x hyam and hybm: p = middle[0] + ps x middle[1]; where channels are derived
-    edge: Tensor  # (2, level + 1), the same at the edges of layers
 
     def __init__(self, table: Table, settings: RepresentationSettings, grid: Grid | None = None) -> None:
         super().__init__()
@@ -82,8 +80,7 @@ class Encoder(ConstantModule):
         self._hold_pooled(table)
         if self.layout.has_wind:
             self._hold_wind(table)
-        if self.layout.derived:
-            self._hold_levels(grid)
+        self._derivation = Derivation(table.variables, self.layout.derived, grid) if self.layout.derived else None
 
     @property
     def shape(self) -> EncodedShape:
@@ -106,8 +103,8 @@ class Encoder(ConstantModule):
             inputs = inputs.to(dtype) * self.power
         profiles = self._gather(inputs, self._profile_runs).to(dtype).unflatten(1, (-1, self.shape.levels))
         blocks = [block.transpose(1, 2) for block in self._encode_profiles(profiles)]
-        if self.layout.derived:
-            blocks.append(derive(self._air(inputs.to(dtype)), self.layout.derived).float().transpose(1, 2))
+        if self._derivation is not None:
+            blocks.append(self._derivation(inputs.to(dtype)).float().transpose(1, 2))
         if self._scalar_runs:
             scalars = self._encode_scalars(self._gather(inputs, self._scalar_runs).to(dtype))
             blocks.append(scalars.unsqueeze(1).expand(-1, self.shape.levels, -1))
@@ -145,13 +142,6 @@ class Encoder(ConstantModule):
         if self._fills:
             x = torch.where(x >= self.fill_limit, self.scalar_mean, x)
         return soft_clip_2(self._limited(standardise(x, self.scalar_mean, self.scalar_inverse))).float()
-
-    def _air(self, inputs: Tensor) -> Air:
-        """The state of columns, from all inputs in stored units."""
-        slices = self.layout.variables.input_slices
-        t, qv, ql, qi, u, v, surface = (inputs[:, slices[name]] / self.power[slices[name]] for name in STATE)
-        pressure, edges = (levels[0] + surface * levels[1] for levels in (self.middle, self.edge))
-        return Air(t, qv, ql, qi, u, v, pressure, edges)
 
     def _limited(self, z: Tensor) -> Tensor:
         return z if z.dtype == torch.float64 else z.clamp(-NARROW_LIMIT, NARROW_LIMIT)
@@ -210,12 +200,6 @@ class Encoder(ConstantModule):
         inverse = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
         self.hold("wind_mean", np.ldexp((mean[u] + mean[v]) / 2, exponent))
         self.hold("wind_inverse", np.ldexp(inverse, -exponent))
-
-    def _hold_levels(self, grid: Grid | None) -> None:
-        if grid is None:
-            raise SettingsError("representation.derived needs a grid, whose hybrid levels give pressures")
-        self.hold("middle", np.stack([grid.P0 * grid.hyam, grid.hybm]))
-        self.hold("edge", np.stack([grid.P0 * grid.hyai, grid.hybi]))
 
 
 def inverse_std(moments: Moments) -> np.ndarray:

@@ -8,7 +8,8 @@ import pytest
 
 from subgrid.errors import InputError
 from subgrid.schema.variable_sets import VariableSet, variable_set
-from subgrid.source.arrays import ArrayPair, Normalisation, blocks
+from subgrid.source.arrays import ArrayPair, Normalisation
+from subgrid.source.blocks import blocks
 from subgrid.source.columns import StepReader
 from subgrid.source.locations import Location
 from subgrid.source.steps import list_steps
@@ -43,7 +44,7 @@ def write(folder: Path, inputs: np.ndarray, targets: np.ndarray, name: str = "tr
 def read(pair: ArrayPair) -> tuple[np.ndarray, np.ndarray]:
     """All rows, block by block."""
     reader = pair.reader(V1, COLUMNS)
-    found = [reader(block) for block in blocks(pair.rows(V1), COLUMNS)]
+    found = [reader(block) for block in pair.survey(V1, COLUMNS)]
     return tuple(np.concatenate([getattr(one, side).T for one in found]) for side in ("inputs", "targets"))  # type: ignore[return-value]
 
 
@@ -99,7 +100,7 @@ def test_row_numbers_say_where_rows_lie(steps: tuple[np.ndarray, np.ndarray], tm
     numbers = np.random.default_rng(0).permutation(len(steps[0])) + 10**6
     np.save(tmp_path / "train_row.npy", numbers)
     pair = found(tmp_path / "train_input.npy")
-    row, column, time = pair.reader(V1, COLUMNS)(blocks(len(numbers), COLUMNS)[1]).places or ()
+    row, column, time = pair.reader(V1, COLUMNS)(blocks(2)[1]).places or ()
     np.testing.assert_array_equal(row, numbers[COLUMNS : 2 * COLUMNS])
     np.testing.assert_array_equal(time // 1200 * COLUMNS + column, row)
     assert pair.placed

@@ -1,5 +1,6 @@
 """Commands that make, show and check data: sample, build, merge, inspect, verify, stats."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,8 +50,8 @@ def sample(
 
 
 def build(
-    source: Annotated[str, typer.Argument(help="Folder or URL of raw steps, or a pair of arrays NAME_input.npy, "
-                                               "NAME_target.npy.")],
+    source: Annotated[str, typer.Argument(help="Folder or URL of raw steps, a pair of arrays NAME_input.npy, "
+                                               "NAME_target.npy, or a table like Kaggle's train.csv or .parquet.")],
     out: Annotated[str, typer.Argument(help="Folder or URL of the data set.")],
     validation: Annotated[str | None, typer.Option(help="Split: every=5, dates=A..B/7, blocks=10d/50, file=LIST or "
                                                         "rows=N. Default: none.")] = None,
@@ -58,8 +59,8 @@ def build(
     workers: Annotated[int, typer.Option(help="Local processes.", min=1)] = 1,
     scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Let the workers of this Dask scheduler make "
                                                   "the groups.")] = None,
-    scratch: Annotated[Path | None, typer.Option(help="Folder for shards on their way to a URL. Default: the one for "
-                                                 "temporary files.")] = None,
+    scratch: Annotated[Path | None, typer.Option(help="Folder for shards on their way to a URL, and for the rows of a "
+                                                 "parquet table. Default: the one for temporary files.")] = None,
     seed: Annotated[int, typer.Option(help="Of all permutations.", min=0)] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     variables: Annotated[str, typer.Option(help="Variable set: kaggle, v1 or v2.")] = "kaggle",
@@ -79,7 +80,7 @@ def build(
     normalised: Annotated[Path | None, typer.Option(metavar="DIR", help="Arrays are normalised by ClimSim's tables in "
                                                     "this folder; undo it.")] = None,
 ) -> None:  # fmt: skip
-    """Build a data set from raw steps. The same command again goes on where it was stopped.
+    """Build a data set from raw steps, arrays or a table. The same command again goes on where it was stopped.
 
     Example: subgrid build ClimSim_low-res data --validation every=5 --workers 2
     """
@@ -91,34 +92,24 @@ def build(
     from subgrid.records.build import Running, estimate, prepare, save_plan
     from subgrid.records.build import build as build_records
     from subgrid.records.draws import Draw
-    from subgrid.records.from_arrays import prepare_arrays
+    from subgrid.records.from_blocks import find_blocks, prepare_blocks
     from subgrid.records.plan import Part, Wanted
-    from subgrid.schema.variable_sets import variable_set
-    from subgrid.source.arrays import ArrayPair, Normalisation
     from subgrid.source.locations import Location
     from subgrid.source.steps import Choice
-    from subgrid.source.tables import is_table
 
     drawn = Draw.parse(draw) if draw else None
     mixed = span or (drawn.steps if drawn else 0)
     settings = BuildSettings(variables, float64, parse_size(shard_size), seed, mixed)
     wanted = Wanted(Choice(start, end, stride), drawn)
     running = Running(Part.parse(part), workers, skip_bad, scratch=scratch, scheduler=scheduler)
-    if is_table(source) and not Path(source).is_dir():
-        raise SettingsError(
-            f"{source}: a table; predict and score take tables, build takes raw steps or a pair of arrays"
-        )
-    pair = ArrayPair.find(source)
-    if pair is None and normalised is not None:
-        raise SettingsError(f"--normalised {normalised}: is for arrays, and {source} is no pair NAME_input.npy, "
-                            "NAME_target.npy")  # fmt: skip
-    if pair is None:
+    found = find_blocks(source, variables, normalised)
+    if found is None:
         ready = prepare(Location(source), settings, wanted, validation=validation, grid=grid, plan=plan)
     elif wanted != Wanted():
-        raise SettingsError("--start, --end, --stride and --draw choose steps by date; arrays have none")
+        raise SettingsError("--start, --end, --stride and --draw choose steps by date; arrays and tables have none")
     else:
-        how = Normalisation.read(normalised, variable_set(variables)) if normalised else None
-        ready = prepare_arrays(replace(pair, normalisation=how), settings, validation=validation, grid=grid, plan=plan)
+        with terminal.progress("count", "bytes") if source.lower().endswith(".csv") else nullcontext() as counted:
+            ready = prepare_blocks(found, settings, validation=validation, grid=grid, plan=plan, progress=counted)
     _show_plan(estimate(ready, out, scratch), ready.blueprint.plan.split)
     if plan_only:
         save_plan(ready)

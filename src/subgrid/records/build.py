@@ -23,10 +23,10 @@ from subgrid.records.scratch import refuse_small
 from subgrid.records.shard import IN_MEMORY
 from subgrid.records.splits import SPLITS, parse_split
 from subgrid.records.store import RemoteStore, Store, as_store, refuse_processes
+from subgrid.records.unpacking import BuildSource, unpacked, unpacked_size
 from subgrid.records.workers import Meter, run
 from subgrid.schema.grid import Grid
 from subgrid.source.ahead import steps_ahead
-from subgrid.source.arrays import ArrayPair
 from subgrid.source.locations import GRID_ENDING, Location
 from subgrid.source.naming import naming_of
 from subgrid.source.steps import Choice, Step, list_steps
@@ -46,7 +46,7 @@ class Prepared:
         listed: whether the source was listed; where the plan says how files are called, it is not.
     """
 
-    source: Location | ArrayPair
+    source: BuildSource
     steps: dict[str, Step]
     blueprint: Blueprint
     plan: Path | None = None
@@ -63,7 +63,8 @@ class Estimate:
         bytes: of all shards.
         free: bytes free where they are made: on the output's disk, or on that of scratch space.
         memory: bytes of a worker, about.
-        scratch: bytes that a worker needs at most in scratch space, 0 for output on a local disk.
+        scratch: bytes needed at most in scratch space: of a worker whose output is at a URL, and of rows that must be
+            unpacked.
     """
 
     steps: dict[str, int]
@@ -85,8 +86,9 @@ class Running:
         part: the groups to make.
         workers: local processes.
         skip_bad: drop and count steps that are refused.
-        progress: called with (rows done, rows of the part), also for groups that were done before.
-        scratch: folder for files on their way to a URL; default the one for temporary files.
+        progress: called with (rows done, rows of the part), also for groups that were done before;
+            rows that must be unpacked first count twice.
+        scratch: folder for files on their way to a URL and for unpacked rows; default the one for temporary files.
         scheduler: address of a Dask scheduler whose workers make the groups.
     """
 
@@ -198,7 +200,7 @@ def estimate(prepared: Prepared, out: Path | str, scratch: Path | None = None) -
     return Estimate(
         steps, len(plan.skipped), rows, groups, shards, sum(rows.values()) * stride, shutil.disk_usage(existing).free,
         4 * blueprint.step_bytes + ahead + filled + 32 * rows_of_group + 600 * sum(steps.values()) + 100_000_000,
-        _scratch(blueprint, 2) if store.remote else 0,
+        (_scratch(blueprint, 2) if store.remote else 0) + unpacked_size(prepared.source, blueprint)[1],
     )  # fmt: skip
 
 
@@ -263,16 +265,19 @@ def _make(prepared: Prepared, store: Store, running: Running) -> None:
     """Make the groups of a part that are not done."""
     blueprint = prepared.blueprint
     groups, columns = running.part.of(blueprint.groups), blueprint.grid.columns
-    meter = Meter(sum(len(group.steps) for group in groups) * columns, running.progress)
     done = {group.name for group in done_groups(store, groups)}
-    jobs = []
-    for group in groups:
-        if group.name in done:
-            meter.add(len(group.steps) * columns)
-        else:
+    missing = [group for group in groups if group.name not in done]
+    unpacking = unpacked_size(prepared.source, blueprint)[0] if missing else 0
+    meter = Meter(sum(len(group.steps) for group in groups) * columns + unpacking, running.progress)
+    meter.add(sum(len(group.steps) for group in groups if group.name in done) * columns)
+    if not missing:
+        return
+    with unpacked(prepared.source, blueprint, running.scratch, meter) as source:
+        jobs = []
+        for group in missing:
             files = {label: prepared.steps[label] for label in group.steps if label in prepared.steps}
-            jobs.append(GroupJob(store, blueprint, prepared.source, group, files, running.skip_bad, prepared.listed))
-    if running.scheduler:
-        run_on_cluster(jobs, running.scheduler, meter)
-    else:
-        run(jobs, running.workers, meter)
+            jobs.append(GroupJob(store, blueprint, source, group, files, running.skip_bad, prepared.listed))
+        if running.scheduler:
+            run_on_cluster(jobs, running.scheduler, meter)
+        else:
+            run(jobs, running.workers, meter)

@@ -19,7 +19,7 @@ from subgrid.records.group import GroupJob, build_groups
 from subgrid.records.plan import Group
 from subgrid.records.store import LocalStore, Store
 from subgrid.records.workers import Meter
-from subgrid.source.arrays import ArrayPair
+from subgrid.source.blocks import BlockSource
 from subgrid.source.locations import Location
 from subgrid.source.retries import reason
 from subgrid.source.steps import Step
@@ -37,7 +37,7 @@ class Sent:
 
     store: Store
     build: str
-    source: Location | ArrayPair
+    source: Location | BlockSource
     group: Group
     files: dict[str, Step]
     skip_bad: bool

@@ -13,7 +13,7 @@ from subgrid.records.manifest import MANIFEST, Manifest, make_manifest, parse_ma
 from subgrid.records.plan import Group
 from subgrid.records.splits import SPLITS
 from subgrid.records.store import Store, write_json
-from subgrid.source.arrays import ArrayPair
+from subgrid.source.blocks import BlockSource
 from subgrid.source.locations import Location, is_remote, shown
 from subgrid.source.synthetic.files import SETTINGS_FILE
 from subgrid.statistics.table import Table, write_tables
@@ -38,7 +38,7 @@ class Origin:
     placed: bool = True
 
     @classmethod
-    def of(cls, source: Location | ArrayPair) -> "Origin":
+    def of(cls, source: Location | BlockSource) -> "Origin":
         """Made-up data are told by the file that their maker leaves; everything else is taken for ClimSim's."""
         licence = _SYNTHETIC if source.exists(SETTINGS_FILE) else _REAL
         return cls(shown(source.url), licence, isinstance(source, Location) or source.placed)

@@ -24,14 +24,14 @@ from subgrid.records.store import Store, as_store
 from subgrid.schema.variable_sets import VariableSet
 from subgrid.schema.variables import FILL_LIMIT, TIME_STEP
 from subgrid.source.ahead import Ahead, steps_ahead
-from subgrid.source.arrays import ArrayPair
+from subgrid.source.blocks import BlockSource
 from subgrid.source.columns import AbsentError, StepColumns, StepReader
 from subgrid.source.locations import Location
 from subgrid.source.steps import Step, label_of, time_of
 from subgrid.statistics.moments import Moments
 from subgrid.statistics.table import Table
 
-Source = Location | Ahead | ArrayPair
+Source = Location | Ahead | BlockSource
 """What steps are read from."""
 
 _Limits = tuple[np.ndarray, np.ndarray]
@@ -55,7 +55,7 @@ class GroupJob:
 
     out: Store | Path
     blueprint: Blueprint
-    source: Location | ArrayPair
+    source: Location | BlockSource
     group: Group
     files: dict[str, Step]
     skip_bad: bool
@@ -165,7 +165,7 @@ def _source(jobs: Sequence[GroupJob]) -> Iterator[Source | None]:
 
 def _attempt(job: GroupJob, source: Source, dropped: dict[str, str], progress: Callable[[int], None] | None) -> Filled:
     blueprint, columns = job.blueprint, job.blueprint.grid.columns
-    read = (source.reader if isinstance(source, ArrayPair) else partial(_step_reader, source))(
+    read = (source.reader if isinstance(source, BlockSource) else partial(_step_reader, source))(
         blueprint.variables, columns
     )
     splits = _split_rows(job, dropped)

@@ -31,17 +31,22 @@ def own_folder(parent: Path) -> Path:
     return _held[key][0]
 
 
-def refuse_small(parent: Path, needed: int) -> None:
+def refuse_small(
+    parent: Path,
+    needed: int,
+    what: str = "shards on their way to a URL",
+    instead: str = "another folder with --scratch, or take fewer workers or a smaller --span",
+) -> None:
     """Raise SubgridError, with numbers, where fewer than ``needed`` bytes are free for files in ``parent``.
 
+    ``what`` needs them, ``instead`` is what to name, for the message.
     What other processes will take of the same disk meanwhile is not known.
     """
     existing = next(folder for folder in (parent, *parent.absolute().parents) if folder.exists())
     free = shutil.disk_usage(existing).free
     if free < needed:
         raise SubgridError(
-            f"{parent}: shards on their way to a URL need {needed:,} bytes of scratch space, {free:,} are free; name "
-            "another folder with --scratch, or take fewer workers or a smaller --span"
+            f"{parent}: {what} need {needed:,} bytes of scratch space, {free:,} are free; name {instead}"
         )
 
 

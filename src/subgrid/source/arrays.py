@@ -16,9 +16,10 @@ import numpy as np
 
 from subgrid.errors import InputError
 from subgrid.schema.variable_sets import VARIABLE_SETS, VariableSet
-from subgrid.schema.variables import TIME_STEP, Variable, variable
+from subgrid.schema.variables import TIME_STEP, Variable
+from subgrid.source.blocks import BlockSource, Places, Report, block_columns, blocks, unknown_places, whole_blocks
 from subgrid.source.columns import StepColumns
-from subgrid.source.locations import GRID_ENDING
+from subgrid.source.locations import Location
 from subgrid.source.steps import Step
 
 INPUT, TARGET, ROW = "_input.npy", "_target.npy", "_row.npy"
@@ -55,8 +56,8 @@ class Normalisation:
 
 
 @dataclass(frozen=True)
-class ArrayPair:
-    """A pair of arrays on this machine; to a build it looks like a location whose steps are blocks of rows.
+class ArrayPair(BlockSource):
+    """A pair of arrays on this machine.
 
     Attributes:
         folder: where it is.
@@ -67,8 +68,6 @@ class ArrayPair:
     folder: Path
     stem: str
     normalisation: Normalisation | None = None
-
-    remote = False
 
     @classmethod
     def find(cls, place: str) -> "ArrayPair | None":
@@ -111,20 +110,10 @@ class ArrayPair:
         undone = f" normalised by {self.normalisation.digest[:12]}" if self.normalisation else ""
         return f"{self.path(INPUT)}{undone}"
 
-    def label(self, name: str) -> str:
-        """How rows are called in messages."""
-        return f"{self.path(INPUT)}: {name}"
-
-    def exists(self, name: str) -> bool:
-        """Whether a file lies beside the pair."""
-        return (self.folder / name).is_file()
-
-    def grid(self) -> Path:
-        """The grid file beside the pair; raises InputError for none or several."""
-        found = sorted(self.folder.glob(f"*{GRID_ENDING}"))
-        if len(found) != 1:
-            raise InputError(f"{self.folder}: expected one grid file *{GRID_ENDING}; name it with --grid")
-        return found[0]
+    @property
+    def beside(self) -> Location:
+        """The folder of the pair."""
+        return Location(str(self.folder))
 
     def map(self, ending: str) -> np.ndarray:
         """One of the arrays, mapped; raises InputError for a file that is cut or no array of numbers."""
@@ -153,14 +142,13 @@ class ArrayPair:
             raise InputError(f"{self.path(ROW)}: expected {rows} numbers of rows, found {self.map(ROW).shape[0]}")
         return rows
 
+    def survey(self, variables: VariableSet, columns: int, progress: Report | None = None) -> list[Step]:
+        """The blocks; nothing but the heads of the arrays is read. Raises InputError, see ``BlockSource``."""
+        return blocks(whole_blocks(self.rows(variables), columns, self.url))
+
     def reader(self, variables: VariableSet, columns: int) -> Callable[[Step], StepColumns]:
-        """Reads blocks of ``columns`` rows; see ``blocks``."""
+        """Reads blocks of ``columns`` rows; see ``BlockSource``."""
         return _BlockReader(self, variables, columns)
-
-
-def blocks(rows: int, columns: int) -> list[Step]:
-    """Steps that stand for blocks of ``columns`` rows, in file order. Their times count blocks and are no dates."""
-    return [Step(number * TIME_STEP, name := f"block {number}", name) for number in range(rows // columns)]
 
 
 class _BlockReader:
@@ -180,10 +168,14 @@ class _BlockReader:
             inputs *= how.span[:, None]
             inputs += how.mean[:, None]
             targets /= how.scale[:, None]
-        for name in ("state_t", "state_ps"):
-            self._refuse_normalised(variable(name), inputs[self.variables.input_slices[name]], first)
-        limits = inputs.min(axis=1), inputs.max(axis=1)
-        return StepColumns(step.time, inputs, limits, targets, False, self._places(here))
+        hint = "if the pair is normalised, as ClimSim's are, name the folder of its tables with --normalised"
+        if self.pair.normalisation:
+            hint = "was it normalised by these tables?"
+
+        def say(wrong: str) -> str:
+            return f"{self.pair.path(INPUT)}: {wrong} in the {self.columns} rows from row {first}; {hint}"
+
+        return block_columns(step.time, (inputs, targets), self._places(here), say, self.variables)
 
     def _refuse_not_finite(self, values: np.ndarray, names: list[str], first: int) -> None:
         bad = ~np.isfinite(values)
@@ -194,22 +186,9 @@ class _BlockReader:
                 f"({int(bad.sum())} such values in the {self.columns} rows read with it)"
             )
 
-    def _refuse_normalised(self, item: Variable, values: np.ndarray, first: int) -> None:
-        low, high = float(values.min()), float(values.max())
-        if item.low <= low and high <= item.high:
-            return
-        hint = "if the pair is normalised, as ClimSim's are, name the folder of its tables with --normalised"
-        if self.pair.normalisation:
-            hint = "was it normalised by these tables?"
-        raise InputError(
-            f"{self.pair.path(INPUT)}: {item.name} must lie within {item.low:g} ... {item.high:g} {item.unit}, found "
-            f"{low:g} ... {high:g} in the {self.columns} rows from row {first}; {hint}"
-        )
-
-    def _places(self, here: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _places(self, here: slice) -> Places:
         if self.numbers is None:
-            unknown = np.full(self.columns, -1)
-            return np.arange(here.start, here.stop), unknown, unknown
+            return unknown_places(np.arange(here.start, here.stop))
         row = np.asarray(self.numbers[here], dtype=np.int64)
         return row, row % self.columns, row // self.columns * TIME_STEP
 

@@ -96,51 +96,79 @@ class KaggleTable:
             InputError: an id that is no id, of another kind than the first, or that stood before; an empty cell, NaN or
                 infinity (row, column and counts are said); what the file's own reader refuses.
         """
-        seen = _Seen()
-        prefix = ""
+        ids, line = RowIds(self.label), self.file.first_line
         for table in self.file.batches([SAMPLE_ID], columns):
-            if not table.num_rows:
-                continue
-            ids = table.column(SAMPLE_ID)
-            prefix = prefix or _prefix(str(ids[0]))
-            row = self._row_numbers(ids, prefix)
-            text: list[str] = ids.to_pylist()
-            for place in seen.add(row)[:1]:
-                raise InputError(f"{self.label}: the row {text[place]} stands there twice")
-            yield KaggleChunk(text, row, self._values(table, columns, text))
+            if table.num_rows:
+                yield self.chunk(table, columns, ids, line)
+                line = None if line is None else line + table.num_rows
 
-    def _row_numbers(self, ids: "pa.ChunkedArray", prefix: str) -> np.ndarray:
-        import pyarrow as pa
-        from pyarrow import compute
+    def chunk(self, table: "pa.Table", columns: Sequence[str], ids: "RowIds", line: int | None) -> KaggleChunk:
+        """Some rows as the file's reader gives them; ``line`` is where the first of them stands, for messages.
 
-        fine = compute.and_(compute.match_substring_regex(ids, _ID), compute.starts_with(ids, prefix))
-        for place in np.flatnonzero(~compute.fill_null(fine, False).to_numpy())[:1]:
-            like = f"{prefix}123 like the first" if prefix else "train_123 or test_456"
-            raise InputError(f"{self.label}: expected a {SAMPLE_ID} like {like}, found {ids[int(place)].as_py()!r}")
-        digits = compute.utf8_slice_codeunits(ids, start=len(prefix))
-        row: np.ndarray = compute.cast(digits, pa.int64()).to_numpy()
-        if row.max() >= _ROWS:
-            raise InputError(f"{self.label}: expected numbers of rows below {_ROWS}, found {prefix}{row.max()}")
-        return row
+        Raises InputError as ``chunks`` does.
+        """
+        found = table.column(SAMPLE_ID)
+        row = ids.numbers(found, line)
+        text: list[str] = found.to_pylist()
+        return KaggleChunk(text, row, self._values(table, columns, text, line))
 
-    def _values(self, table: "pa.Table", columns: Sequence[str], ids: list[str]) -> np.ndarray:
+    def _values(self, table: "pa.Table", columns: Sequence[str], ids: list[str], line: int | None) -> np.ndarray:
         values = np.empty((table.num_rows, len(columns)))
         for place, name in enumerate(columns):
             values[:, place] = table.column(name).to_numpy()  # null becomes NaN
         if not np.isfinite(values).all():
-            raise self._not_finite(table, columns, ids, values)
+            row = int(np.argwhere(~np.isfinite(values))[0, 0])
+            raise self._not_finite(table, columns, values, _where(self.label, line, row), ids[row])
         return values
 
-    def _not_finite(self, table: "pa.Table", columns: Sequence[str], ids: list[str], values: np.ndarray) -> InputError:
+    def _not_finite(
+        self, table: "pa.Table", columns: Sequence[str], values: np.ndarray, where: str, name: str
+    ) -> InputError:
         row, column = np.argwhere(~np.isfinite(values))[0]
         cell = table.column(columns[column])[int(row)].as_py()
         empty = sum(table.column(name).null_count for name in columns)
         nan, infinite = int(np.isnan(values).sum()) - empty, int(np.isinf(values).sum())
         what = "empty" if cell is None else cell
         return InputError(
-            f"{self.label}: {columns[column]} is {what} in the row {ids[row]} ({empty} empty, {nan} NaN and {infinite} "
-            f"infinite of {values.size} values in the {len(ids)} rows read with it)"
+            f"{where}: {columns[column]} is {what} in the row {name} ({empty} empty, {nan} NaN and {infinite} "
+            f"infinite of {values.size} values in the {len(values)} rows read with it)"
         )
+
+
+class RowIds:
+    """Reads the ids of a table, some after the others: what they start with is told by the first, none stands twice."""
+
+    def __init__(self, label: str) -> None:
+        self._label, self._prefix, self._seen = label, "", _Seen()
+
+    def numbers(self, ids: "pa.Array | pa.ChunkedArray", line: int | None = None) -> np.ndarray:
+        """Numbers of rows, int64 (row,), of at least one id; ``line`` is where the first stands, for messages.
+
+        Raises InputError for an id that is no id, of another kind than the first, too large, or that stood before.
+        """
+        self._prefix = self._prefix or _prefix(str(ids[0]))
+        row = self._parsed(ids, line)
+        for place in self._seen.add(row)[:1]:
+            where = _where(self._label, line, int(place))
+            raise InputError(f"{where}: the row {ids[int(place)].as_py()} stands there twice")
+        return row
+
+    def _parsed(self, ids: "pa.Array | pa.ChunkedArray", line: int | None) -> np.ndarray:
+        import pyarrow as pa
+        from pyarrow import compute
+
+        fine = compute.and_(compute.match_substring_regex(ids, _ID), compute.starts_with(ids, self._prefix))
+        wrong = ~np.asarray(compute.fill_null(fine, False))
+        for place in np.flatnonzero(wrong)[:1].tolist():
+            like = f"{self._prefix}123 like the first" if self._prefix else "train_123 or test_456"
+            where = _where(self._label, line, place)
+            raise InputError(f"{where}: expected a {SAMPLE_ID} like {like}, found {ids[place].as_py()!r}")
+        digits = compute.utf8_slice_codeunits(ids, start=len(self._prefix))
+        row = np.asarray(compute.cast(digits, pa.int64()))
+        if row.max() >= _ROWS:
+            where = _where(self._label, line, int(row.argmax()))
+            raise InputError(f"{where}: expected numbers of rows below {_ROWS}, found {self._prefix}{row.max()}")
+        return row
 
 
 class _Seen:
@@ -161,6 +189,10 @@ class _Seen:
             again[here] |= (page[byte[here] % _PAGE] & bit[here]) != 0
             np.bitwise_or.at(page, byte[here] % _PAGE, bit[here])
         return np.flatnonzero(again)
+
+
+def _where(label: str, line: int | None, place: int) -> str:
+    return label if line is None else f"{label}: line {line + place}"
 
 
 def _prefix(text: str) -> str:

@@ -44,7 +44,13 @@ class Survey:
 
 
 class CsvTable:
-    """A csv file with one line of column names and one line a row."""
+    """A csv file with one line of column names and one line a row.
+
+    Attributes:
+        first_line: number of the first line of data.
+    """
+
+    first_line = 2
 
     def __init__(self, location: Location) -> None:
         self.location, self.label = location, location.url
@@ -78,27 +84,43 @@ class CsvTable:
         Raises InputError, with line and column, for a line of another length, a value that is no number, an empty line
         and a last line that is cut.
         """
-        line = 2
-        for block in self._blocks():
-            table = self._parsed(block, line, texts, numbers)
-            if table.num_rows != (lines := block.count(b"\n")):
-                raise InputError(
-                    f"{self.label}: lines {line} to {line + lines - 1} hold {table.num_rows} rows; empty lines and "
-                    "line breaks inside a value cannot be read"
-                )
-            line += lines
+        line = self.first_line
+        for _, block in self.whole_lines():
+            table = self.parse(block, line, texts, numbers)
+            line += table.num_rows
             yield table
 
-    def _blocks(self) -> Iterator[bytes]:
-        rest = b""
-        for data in _raw_blocks(self.location, start=self._body):
+    def parse(self, block: bytes, line: int, texts: Sequence[str], numbers: Sequence[str]) -> "pa.Table":
+        """What ``batches`` says of whole lines; ``line`` is the number of the first of them, for messages."""
+        table = self._parsed(block, line, texts, numbers)
+        if table.num_rows != (lines := block.count(b"\n")):
+            raise InputError(
+                f"{self.label}: lines {line} to {line + lines - 1} hold {table.num_rows} rows; empty lines and "
+                "line breaks inside a value cannot be read"
+            )
+        return table
+
+    def read(self, start: int, stop: int) -> bytes:
+        """The bytes of a range, fewer where the file ends in it."""
+        with _opened(self.location) as file:
+            file.seek(start)
+            return bytes(file.read(stop - start))
+
+    def whole_lines(self, progress: Report | None = None) -> Iterator[tuple[int, bytes]]:
+        """The lines of data in file order, some at once, and the byte that they start at.
+
+        Raises InputError for a last line that is cut and for one that is no line of a table.
+        """
+        rest, start = b"", self._body
+        for data in _raw_blocks(self.location, progress, self._body):
             data = rest + data
             cut = data.rfind(b"\n") + 1
             rest = data[cut:]
             if len(rest) > _LONGEST_LINE:
                 raise InputError(f"{self.label}: a line is longer than {_LONGEST_LINE:,} bytes; is this a csv file?")
             if cut:
-                yield data[:cut]
+                yield start, data[:cut]
+                start += cut
         if rest:
             raise self._cut()
 
@@ -142,12 +164,20 @@ class CsvTable:
 
 
 class ParquetTable:
-    """A parquet file whose columns are numbers, but for those asked for as text."""
+    """A parquet file whose columns are numbers, but for those asked for as text.
+
+    Attributes:
+        rows: how many the file says that it has.
+    """
+
+    first_line = None  # there are none
 
     def __init__(self, location: Location) -> None:
         self.location, self.label = location, location.url
         with _opened(location) as file:
-            self.names: list[str] = list(self._parquet(file).schema_arrow.names)
+            found = self._parquet(file)
+        self.names: list[str] = list(found.schema_arrow.names)
+        self.rows = int(found.metadata.num_rows)
 
     def _parquet(self, file: Any) -> Any:
         import pyarrow as pa
@@ -163,8 +193,7 @@ class ParquetTable:
         total = _Total()
         for data in _raw_blocks(self.location, progress):
             total.add(data)
-        with _opened(self.location) as file:
-            return Survey(int(self._parquet(file).metadata.num_rows), total.digest)
+        return Survey(self.rows, total.digest)
 
     def batches(self, texts: Sequence[str], numbers: Sequence[str]) -> Iterator["pa.Table"]:
         """See ``CsvTable.batches``; numbers of any type that float64 holds exactly are taken."""

@@ -22,6 +22,7 @@ from torch.nn import functional
 from machine import describe
 from stock_squeezeformer import StockSqueezeformer, copy_parameters
 from subgrid.model import ModelSettings, ModelShape, build, compile_blocks
+from subgrid.training.machine import keep_freed_memory
 
 SHAPE = ModelShape(
     levels=60, profile_channels=28, scalar_channels=16, profiles=6, scalars=8, auxiliary=6, confidence=True
@@ -75,6 +76,7 @@ def timed(step: Callable[[], float]) -> tuple[float, float]:
 def main() -> None:
     arguments = parse()
     torch.set_num_threads(arguments.threads)
+    keep_freed_memory()  # as a training on a CPU does, here for all modes
     settings = ModelSettings(width=arguments.width, blocks=arguments.blocks, head=arguments.head)
     print(describe("torch"), f"threads {arguments.threads}", sep="\n")
     print(f"width {settings.width}, blocks {settings.blocks}, head {settings.head}, batch {arguments.batch}")

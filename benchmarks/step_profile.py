@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from machine import describe
 from step import SHAPE, make_step, parse
 from subgrid.model import ModelSettings, build
+from subgrid.training.machine import keep_freed_memory
 
 KINDS = {
     "products": ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "mkldnn::", "aten::linear"),
@@ -79,6 +80,7 @@ def peak(dtype: torch.dtype) -> float:
 def main() -> None:
     arguments = parse()
     torch.set_num_threads(arguments.threads)
+    keep_freed_memory()  # as a training on a CPU does, here for all modes
     settings = ModelSettings(width=arguments.width, blocks=arguments.blocks, head=arguments.head)
     print(describe("torch"), f"threads {arguments.threads}", sep="\n")
     print(f"width {settings.width}, blocks {settings.blocks}, head {settings.head}, batch {arguments.batch}")

@@ -15,7 +15,7 @@ import pytest
 from subgrid.errors import SettingsError
 from subgrid.records.reader import Dataset
 from subgrid.study import ledger
-from subgrid.study import runs as study_runs
+from subgrid.study.crew import Crew
 from subgrid.study.runs import Workshop
 from subgrid.training import folder, metrics
 from subgrid.training.loop import train
@@ -34,7 +34,7 @@ class Trainer:
         self.started: list[str] = []
         self.ends: dict[str, int] = {}
 
-    def __call__(self, command: list[str], say: Callable[[str], None]) -> tuple[int, str]:
+    def __call__(self, crew: Crew, command: list[str], say: Callable[[str], None]) -> tuple[int, str]:
         place = Path(command[command.index("--out") + 1])
         self.started.append(place.name)
         (place / "checkpoints" / "3").mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ class Trainer:
 @pytest.fixture
 def trainer(monkeypatch: pytest.MonkeyPatch) -> Trainer:
     made = Trainer()
-    monkeypatch.setattr(study_runs, "_process", made)
+    monkeypatch.setattr(Crew, "run", lambda crew, command, say: made(crew, command, say))
     monkeypatch.setattr("subgrid.training.checkpoint.read_card", lambda path: {"conditions": {"device": "cpu"}})
     return made
 
@@ -77,6 +77,11 @@ def test_every_run_leaves_one_line_and_is_not_run_again(trainer: Trainer, worksh
     assert expected.items() <= lines[1].items()
     assert (lines[1]["seed"], lines[1]["overrides"]) == (0, {"training.loss": "huber"})
     assert lines[1]["columns_per_second"] == pytest.approx(96 / (2 + 2 + 4))
+
+
+def test_runs_side_by_side_leave_the_same_lines(trainer: Trainer, workshop: Workshop) -> None:
+    assert list(workshop.carry_out(jobs=3)) == ALL
+    assert sorted(line["name"] for line in written(workshop.out)) == sorted(trainer.started) == sorted(ALL)
 
 
 def test_checkpoints_go_unless_they_are_kept(trainer: Trainer, workshop: Workshop) -> None:
@@ -114,14 +119,18 @@ def test_a_run_that_was_stopped_stops_the_study(
 def test_a_run_that_somebody_still_trains_is_waited_for(
     trainer: Trainer, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slept = []
-    with folder.locked(workshop.out / "runs" / ALL[0]) as _:
-        monkeypatch.setattr(
-            study_runs.time, "sleep", lambda seconds: slept.append(seconds) or (_ for _ in ()).throw(TimeoutError)
-        )
-        with pytest.raises(TimeoutError):
-            workshop.carry_out()
-    assert len(slept) == 1 and trainer.started == []
+    paused, said = [], []
+
+    def pause(crew: Crew, seconds: float) -> None:
+        paused.append(seconds)
+        if paused.count(1.0) == 2:
+            raise TimeoutError
+
+    monkeypatch.setattr(Crew, "pause", pause)
+    with folder.locked(workshop.out / "runs" / ALL[0]), pytest.raises(TimeoutError):
+        replace(workshop, say=said.append).carry_out()
+    assert trainer.started == []
+    assert sum("waiting for a process" in text for text in said) == 1
 
 
 def test_a_folder_of_something_else_is_left_alone(trainer: Trainer, planned, work: Path) -> None:
@@ -153,18 +162,6 @@ def test_a_recipe_of_other_data_is_refused_before_anything_is_run(trainer: Train
     with pytest.raises(SettingsError, match="lists 1 data set"):
         made.carry_out()
     assert trainer.started == [] and not workshop.out.exists()
-
-
-def test_an_error_of_a_process_is_its_own_words() -> None:
-    said: list[str] = []
-    code = "import sys; print('working', file=sys.stderr); print('error: no space', file=sys.stderr); sys.exit(1)"
-    assert study_runs._process([sys.executable, "-c", code], said.append) == (1, "no space")
-    assert said == ["  working"]
-    killed = "import os; os.kill(os.getpid(), 9)"
-    assert study_runs._process([sys.executable, "-c", killed], said.append) == (
-        -9,
-        "it ended with exit code -9 (out of memory?)",
-    )
 
 
 @pytest.mark.slow

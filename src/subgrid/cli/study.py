@@ -22,6 +22,9 @@ def study(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and how long they are.")] = False,
     summary: Annotated[bool, typer.Option("--summary", help="Only say what was found so far.")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Try the runs that failed once more.")] = False,
+    jobs: Annotated[
+        int, typer.Option(help="Runs at a time; they share the cores, and take the GPUs in turn.", min=1)
+    ] = 1,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Train the variants of a recipe with several seeds and compare them. The same command again goes on.
@@ -43,16 +46,16 @@ def study(
         raise SettingsError(f"{file}: {missing} is missing; add it there or give --{missing}")
     workshop = Workshop(settings, runs, [Dataset.open(folder) for folder in folders], Path(place), terminal.say)
     if dry_run:
-        _list(workshop, json)
+        _list(workshop, jobs, json)
         return
-    lines = workshop.lines() if summary else workshop.carry_out(retry)
+    lines = workshop.lines() if summary else workshop.carry_out(retry, jobs)
     _tell(workshop, lines, json)
     if any(line["status"] == "failed" for line in lines.values()) and not summary:
         raise typer.Exit(1)
 
 
-def _list(workshop: Any, json: bool) -> None:
-    states, left, rows = workshop.states(), workshop.seconds_left(), workshop.rows()
+def _list(workshop: Any, jobs: int, json: bool) -> None:
+    states, left, rows = workshop.states(), workshop.seconds_left(jobs), workshop.rows()
     waiting = sum(rows[run.name] for run in workshop.runs if states[run.name] in ("begun", "to do"))
     if json:
         entries = [

@@ -9,13 +9,12 @@ A process of its own: every run pays for its own compilation, and one that runs 
 
 import shutil
 import signal
-import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -23,11 +22,11 @@ from typing import Any, NoReturn
 from subgrid.errors import SettingsError
 from subgrid.records.reader import Dataset
 from subgrid.study import ledger
+from subgrid.study.crew import Crew, Say
 from subgrid.study.plan import PlannedRun, Study
 from subgrid.training import folder, metrics
 from subgrid.training.schedule import Schedule
 
-Say = Callable[[str], None]
 _WAIT_SECONDS = 1.0
 _STOPPED = {130: KeyboardInterrupt(), 143: SystemExit(143)}
 
@@ -62,7 +61,7 @@ class Workshop:
         resolved = {run.name: Sources.of(run.recipe.training, self.data).resolve(run.recipe) for run in self.runs}
         return {name: Schedule(recipe.training).rows for name, recipe in resolved.items()}
 
-    def seconds_left(self) -> float | None:
+    def seconds_left(self, jobs: int = 1) -> float | None:
         """Time for the runs without a line, at the speed of those done (of the same variant, if any); None of none."""
         lines, rows = self.lines(), self.rows()
         done = [(run.variant, lines[run.name]) for run in self.runs if lines.get(run.name, {}).get("status") == "done"]
@@ -71,7 +70,7 @@ class Workshop:
             if run.name not in lines:
                 like = [line for variant, line in done if variant == run.variant] or [line for _, line in done]
                 total += rows[run.name] * sum(line["seconds"] for line in like) / sum(line["rows"] for line in like)
-        return total if done else None
+        return total / jobs if done else None
 
     def lines(self) -> dict[str, dict[str, Any]]:
         """Lines of the runs that ended, by name; SettingsError where they are of another study."""
@@ -86,19 +85,21 @@ class Workshop:
             for run in self.runs
         }
 
-    def carry_out(self, retry: bool = False) -> dict[str, dict[str, Any]]:
+    def carry_out(self, retry: bool = False, jobs: int = 1) -> dict[str, dict[str, Any]]:
         """Run what has no line yet; the same call again goes on where it was stopped.
 
         Args:
             retry: try those that failed once more.
+            jobs: runs at a time, which share the cores and the GPUs of the machine.
 
         Returns:
             the lines of all runs, by name.
 
         Raises:
             SettingsError: OUT is another study's, or somebody is at work there.
-            KeyboardInterrupt, SystemExit: Ctrl-C or SIGTERM, after the run under way was saved.
+            KeyboardInterrupt, SystemExit: Ctrl-C or SIGTERM, after the runs under way were saved.
         """
+        crew = Crew(jobs)
         _refuse_foreign(self.out)
         self.rows(), self.lines()  # what cannot be is refused before anything is written
         with folder.locked(self.out), _terminated():
@@ -106,23 +107,29 @@ class Workshop:
             if retry:
                 ledger.drop_failed(self.out)
             lines = self.lines()
-            for place, run in enumerate(self.runs):
-                if run.name not in lines:
-                    self.say(f"run {place + 1} of {len(self.runs)}: {run.name}")
-                    lines[run.name] = self._run(run)
-                    ledger.add_line(self.out, lines[run.name])
-                if lines[run.name]["status"] == "done" and not self.study.keeps(run.variant):
-                    _drop_checkpoints(self.out / "runs" / run.name)
-        return lines
+            for line in lines.values():
+                self._tidy(line)
+            waiting = [run for run in self.runs if run.name not in lines]
+            with closing(crew.each(partial(self._run, crew), waiting)) as found:
+                for line in found:
+                    ledger.add_line(self.out, line)
+                    self._tidy(line)
+        return self.lines()
 
-    def _run(self, run: PlannedRun) -> dict[str, Any]:
+    def _tidy(self, line: dict[str, Any]) -> None:
+        if line["status"] == "done" and not self.study.keeps(line["variant"]):
+            _drop_checkpoints(self.out / "runs" / line["name"])
+
+    def _run(self, crew: Crew, run: PlannedRun) -> dict[str, Any]:
         place = self.out / "runs" / run.name
-        _wait_for(place, self.say)
+        self.say(f"run {self.runs.index(run) + 1} of {len(self.runs)}: {run.name}")
+        _wait_for(place, crew, self.say)
         recipe = place.with_name(f"{run.name}.yaml")
         folder.write_text(recipe, run.recipe.to_yaml())
         data = [word for item in self.data for word in ("--data", item.folder)]
         words = ("-m", "subgrid", "train", recipe, *data, "--out", place)
-        code, error = _process([sys.executable, *map(str, words)], self.say)
+        name = f"{run.name}: " if crew.size > 1 else ""
+        code, error = crew.run([sys.executable, *map(str, words)], lambda text: self.say(f"  {name}{text}"))
         if code in _STOPPED:
             raise _STOPPED[code]
         line = {
@@ -149,7 +156,7 @@ def _refuse_foreign(out: Path) -> None:
         )
 
 
-def _wait_for(place: Path, say: Say) -> None:
+def _wait_for(place: Path, crew: Crew, say: Say) -> None:
     """Until nobody trains there: a study that was killed outright may have left a run that is still at work."""
     told = False
     while True:
@@ -160,28 +167,7 @@ def _wait_for(place: Path, say: Say) -> None:
             if not told:
                 say(f"{place}: waiting for a process that is training there")
             told = True
-            time.sleep(_WAIT_SECONDS)
-
-
-def _process(command: Sequence[str], say: Say) -> tuple[int, str]:
-    """Run a command and pass on what it says; its exit code and its error. Whatever ends us ends it first, in peace."""
-    error = ""
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
-    assert child.stderr
-    try:
-        for text in map(str.rstrip, child.stderr):
-            if text.startswith("error: "):
-                error = text.removeprefix("error: ")
-            elif text:
-                say(f"  {text}")
-        code = child.wait()
-    except BaseException:
-        child.terminate()  # it saves; after a Ctrl-C, which it got too, this changes nothing
-        child.wait()
-        raise
-    finally:
-        child.stderr.close()
-    return code, error or f"it ended with exit code {code}" + (" (out of memory?)" if code == -signal.SIGKILL else "")
+            crew.pause(_WAIT_SECONDS)
 
 
 def _result(place: Path) -> dict[str, Any]:

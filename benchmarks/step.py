@@ -73,13 +73,19 @@ def timed(step: Callable[[], float]) -> tuple[float, float]:
     return time.perf_counter() - start, loss
 
 
-def main() -> None:
+def begin() -> tuple[argparse.Namespace, ModelSettings]:
+    """The options, the network's settings, the process made ready and the machine told."""
     arguments = parse()
     torch.set_num_threads(arguments.threads)
     keep_freed_memory()  # as a training on a CPU does, here for all modes
     settings = ModelSettings(width=arguments.width, blocks=arguments.blocks, head=arguments.head)
     print(describe("torch"), f"threads {arguments.threads}", sep="\n")
     print(f"width {settings.width}, blocks {settings.blocks}, head {settings.head}, batch {arguments.batch}")
+    return arguments, settings
+
+
+def main() -> None:
+    arguments, settings = begin()
     steps = {mode: make_step(mode, settings, arguments.batch) for mode in arguments.modes.split(",")}
     for mode, step in steps.items():
         seconds, loss = timed(step)

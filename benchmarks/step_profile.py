@@ -15,10 +15,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from machine import describe
-from step import SHAPE, make_step, parse
+from step import SHAPE, begin, make_step
 from subgrid.model import ModelSettings, build
-from subgrid.training.machine import keep_freed_memory
 
 KINDS = {
     "products": ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm", "mkldnn::", "aten::linear"),
@@ -78,12 +76,7 @@ def peak(dtype: torch.dtype) -> float:
 
 
 def main() -> None:
-    arguments = parse()
-    torch.set_num_threads(arguments.threads)
-    keep_freed_memory()  # as a training on a CPU does, here for all modes
-    settings = ModelSettings(width=arguments.width, blocks=arguments.blocks, head=arguments.head)
-    print(describe("torch"), f"threads {arguments.threads}", sep="\n")
-    print(f"width {settings.width}, blocks {settings.blocks}, head {settings.head}, batch {arguments.batch}")
+    arguments, settings = begin()
     peaks = {name: peak(getattr(torch, name)) for name in ("float32", "bfloat16")}
     print(", ".join(f"peak {name} {value / 1e9:.0f} Gflop/s" for name, value in peaks.items()))
     done = operations(settings, arguments.batch)

@@ -54,6 +54,18 @@ def synthetic_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def thirteen_shards(synthetic_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished data set of 11 training and 2 validation groups, 13 shards of about 140 kB; for reading only."""
+    from subgrid.records.blueprint import BuildSettings
+    from subgrid.records.build import build, prepare
+    from subgrid.source.locations import Location
+
+    folder = tmp_path_factory.mktemp("thirteen") / "data"
+    build(prepare(Location(str(synthetic_source)), BuildSettings(shard_size=150_000), validation="every=5"), folder)
+    return folder
+
+
 CHAIN = """
 source: {validation: every=5}
 records: {shard_size: 300KB}

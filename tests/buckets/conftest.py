@@ -11,20 +11,15 @@ from typing import Any
 import pytest
 
 from servers import gcs_server, s3_server
-from subgrid.records.blueprint import BuildSettings
 from subgrid.records.bucket import Fetching
-from subgrid.records.build import build, prepare
 from subgrid.records.cache import Cache
 from subgrid.records.transfer import Patience
-from subgrid.source.locations import Location
 
 
 @pytest.fixture(scope="session")
-def data(synthetic_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished data set of 13 shards of about 140 kB; for reading only."""
-    folder = tmp_path_factory.mktemp("bucket") / "data"
-    build(prepare(Location(str(synthetic_source)), BuildSettings(shard_size=150_000), validation="every=5"), folder)
-    return folder
+def data(thirteen_shards: Path) -> Path:
+    """A finished data set; for reading only."""
+    return thirteen_shards
 
 
 @pytest.fixture

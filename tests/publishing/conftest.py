@@ -7,17 +7,11 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from subgrid.records.blueprint import BuildSettings
-from subgrid.records.build import build, prepare
-from subgrid.source.locations import Location
-
 
 @pytest.fixture(scope="session")
-def data(synthetic_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set of 11 training and 2 validation groups; for reading only."""
-    folder = tmp_path_factory.mktemp("publishing") / "data"
-    build(prepare(Location(str(synthetic_source)), BuildSettings(shard_size=150_000), validation="every=5"), folder)
-    return folder
+def data(thirteen_shards: Path) -> Path:
+    """A finished data set; for reading only."""
+    return thirteen_shards
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -258,11 +259,18 @@ def test_a_file_that_git_keeps_is_checked_by_git_s_digest(fetch: Fetch, hub: Any
         fetch(file)
 
 
+@contextmanager
+def begun_elsewhere(folder: Path) -> Iterator[BinaryIO]:
+    """The partial file, as a process that fetches it holds it."""
+    with (folder / "file.partial").open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+
+
 def test_a_file_that_another_process_fetches_is_waited_for(
     fetch: Fetch, hub: Any, content: bytes, tmp_path: Path
 ) -> None:
-    with (tmp_path / "file.partial").open("ab") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
+    with begun_elsewhere(tmp_path) as other:
         waiting = threading.Thread(target=fetch)
         waiting.start()
         waiting.join(0.5)
@@ -279,8 +287,7 @@ def test_a_file_that_another_process_fetches_is_waited_for(
 def test_what_another_process_left_when_it_was_killed_is_taken_over(
     fetch: Fetch, hub: Any, content: bytes, tmp_path: Path
 ) -> None:
-    with (tmp_path / "file.partial").open("ab") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
+    with begun_elsewhere(tmp_path) as other:
         waiting = threading.Thread(target=fetch)
         waiting.start()
         other.write(content[:30_000])

@@ -19,7 +19,6 @@ from subgrid.records.transfer import (
     fetch,
     read_object,
     size_of,
-    within,
 )  # fmt: skip
 
 ORIGIN = Fixed("memory://transfers/")
@@ -134,8 +133,3 @@ def test_nobody_waits_for_a_stopped_transfer(memory: Any) -> None:
 def test_an_unknown_scheme_is_an_error_at_once() -> None:
     with pytest.raises(InputError, match="not a location that fsspec knows"):
         read_object("a", Fixed("nowhere://x"), Patience(pause=100))
-
-
-def test_within_hands_on_what_a_call_raises(memory: Any) -> None:
-    with pytest.raises(FileNotFoundError):
-        within(1, memory, "info", "/transfers/absent")

@@ -1,12 +1,13 @@
 """What may pass is tried again, what may not is told at once."""
 
 import errno
+import time
 from json import JSONDecodeError
 
 import pytest
 
 from subgrid.source import retries
-from subgrid.source.retries import reason, retried, transient
+from subgrid.source.retries import reason, retried, transient, within
 
 
 class ClientError(Exception):
@@ -104,3 +105,21 @@ def test_another_patience(pauses: list[float]) -> None:
 def test_a_reason_is_one_line() -> None:
     assert reason(OSError("one\n  two")) == "OSError: one two"
     assert reason(TimeoutError()) == "TimeoutError"
+
+
+class Slow:
+    """A file system that takes its time."""
+
+    def info(self, path: str, pause: float = 0) -> str:
+        time.sleep(pause)
+        if path == "absent":
+            raise FileNotFoundError(path)
+        return path
+
+
+def test_a_call_that_brings_nothing_in_time_has_failed() -> None:
+    assert within(5, Slow(), "info", "here", pause=0.01) == "here"
+    with pytest.raises(FileNotFoundError):
+        within(5, Slow(), "info", "absent")
+    with pytest.raises(TimeoutError):
+        within(0.05, Slow(), "info", "here", pause=1)

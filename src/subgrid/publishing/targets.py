@@ -16,8 +16,9 @@ import google_crc32c
 from subgrid.errors import DatasetError, MissingExtraError, SettingsError, SubgridError
 from subgrid.publishing.contents import Content, size_of
 from subgrid.records.files import write_whole
-from subgrid.records.transfer import Fixed, Patience, TransferError, fetch, persist, within
+from subgrid.records.transfer import Fixed, Patience, TransferError, fetch, persist
 from subgrid.source.locations import is_remote, shown
+from subgrid.source.retries import within
 
 _CHUNK = 4 << 20
 _SLOWEST = 50_000  # bytes a second; slower counts as stalled

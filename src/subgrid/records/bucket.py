@@ -29,6 +29,7 @@ from subgrid.records.pointer import Pointed
 from subgrid.records.shards import Shards, map_shard
 from subgrid.records.transfer import Fixed, Origin, Patience
 from subgrid.source.locations import shown
+from subgrid.source.retries import within
 
 CACHE, CACHE_SIZE = "SUBGRID_CACHE", "SUBGRID_CACHE_SIZE"
 _SIZE = "50GB"
@@ -150,7 +151,7 @@ class Bucket:
 
         def listed(system: Any, path: str, url: str) -> list[str]:
             system.invalidate_cache()
-            found = transfer.within(self.fetching.patience.stall, system, "ls", path, detail=False)
+            found = within(self.fetching.patience.stall, system, "ls", path, detail=False)
             start = f"{path.lstrip('/')}/"
             below = {str(name).lstrip("/").removeprefix(start) for name in found if start in str(name)}
             return sorted(below - known)

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from subgrid.errors import SubgridError
 from subgrid.source.locations import file_system, shown
-from subgrid.source.retries import cause_of, retried, status_of, transient
+from subgrid.source.retries import cause_of, retried, status_of, transient, within
 
 T = TypeVar("T")
 
@@ -77,32 +77,6 @@ class Fixed:
     def moved(self) -> bool:
         """Never."""
         return False
-
-
-def within(seconds: float, system: Any, name: str, *arguments: Any, **options: Any) -> Any:
-    """Call a method of a file system; raises TimeoutError when it brings nothing in time."""
-    if getattr(system, "async_impl", False):
-        from fsspec.asyn import sync
-
-        method = getattr(system, f"_{name}")
-        return sync(system.loop, method, *arguments, timeout=seconds, **options)
-    found: list[Any] = []
-    failed: list[BaseException] = []
-
-    def call() -> None:
-        try:
-            found.append(getattr(system, name)(*arguments, **options))
-        except BaseException as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=call, daemon=True)  # one that hangs must not keep the program from ending
-    thread.start()
-    thread.join(seconds)
-    if failed:
-        raise failed[0]
-    if not found:
-        raise TimeoutError
-    return found[0]
 
 
 def persist(call: Callable[[Any, str, str], T], name: str, origin: Origin, patience: Patience) -> T:

@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 
 from subgrid.errors import InputError, MissingExtraError
-from subgrid.source.retries import reason, retried, transient
+from subgrid.source.retries import reason, retried, transient, within
 
 GRID_ENDING = "_grid-info.nc"
 """How the name of the grid file ends that lies beside raw steps."""
+
+SILENCE = 300.0
+"""Seconds after which a remote file that is not there counts as failed: 96 MB, a high-resolution file, at 0.3 MB/s."""
 
 _EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "s3a": "s3", "hf": "hub"}
 
@@ -107,12 +110,13 @@ class Location:
                 return memory[: file.readinto(memory[:size].data)]
         system, path = file_system(self.url)
         try:
-            content = retried(lambda: system.cat_file(f"{path.rstrip('/')}/{name}"))
+            content = retried(lambda: within(SILENCE, system, "cat_file", f"{path.rstrip('/')}/{name}"))
         except FileNotFoundError:
             raise
         except Exception as error:
+            why = f"no answer within {SILENCE:g} s" if isinstance(error, TimeoutError) else reason(error)
             raise InputError(
-                f"{self.label(name)}: cannot be read ({reason(error)}); nothing is lost: run the same command again"
+                f"{self.label(name)}: cannot be read ({why}); nothing is lost: run the same command again"
             ) from error
         return np.frombuffer(content, dtype=np.uint8)
 

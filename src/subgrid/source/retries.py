@@ -1,7 +1,12 @@
-"""Patience with networks: a call that fails for a reason that may pass is made again, after growing pauses."""
+"""Patience with networks, and its end.
+
+A call that fails for a reason that may pass is made again, after growing pauses; one that brings nothing in time has
+failed.
+"""
 
 import errno
 import random
+import threading
 import time
 from collections.abc import Callable, Sequence
 from json import JSONDecodeError
@@ -73,6 +78,32 @@ def retried(
                 raise
         (wait or time.sleep)(pause * random.uniform(0.5, 1.5))
     raise AssertionError("the last try ends in a result or an error")
+
+
+def within(seconds: float, system: Any, name: str, *arguments: Any, **options: Any) -> Any:
+    """Call a method of a file system; raises TimeoutError when it brings nothing in time."""
+    if getattr(system, "async_impl", False):
+        from fsspec.asyn import sync
+
+        method = getattr(system, f"_{name}")
+        return sync(system.loop, method, *arguments, timeout=seconds, **options)
+    found: list[Any] = []
+    failed: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            found.append(getattr(system, name)(*arguments, **options))
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=call, daemon=True)  # one that hangs must not keep the program from ending
+    thread.start()
+    thread.join(seconds)
+    if failed:
+        raise failed[0]
+    if not found:
+        raise TimeoutError
+    return found[0]
 
 
 def reason(error: BaseException) -> str:

@@ -190,7 +190,9 @@ TINY = ("model.width=4", "model.blocks=1", "model.head=8", "model.heads=2", "tra
 
 @pytest.mark.slow
 def test_the_one_command_of_the_page_goes_from_recipes_to_a_submission(tmp_path: Path) -> None:
-    """As it stands there, with a smaller network; the submission against the two predictions and the tables."""
+    """As it stands there, with a smaller network, stopped before the second training and given again; the submission
+    against the two predictions and the tables.
+    """
     from subgrid.prediction.store import StoredPrediction
     from subgrid.schema.variable_sets import scored_columns, variable_set
 
@@ -198,16 +200,29 @@ def test_the_one_command_of_the_page_goes_from_recipes_to_a_submission(tmp_path:
     assert len(lines) == 2
     lines[0] += "".join(f" --set {setting}" for setting in TINY)
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "subgrid").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m subgrid "$@"\n')
+    stopped = 'case "$*" in train*run-low-high*) [ ! -e stop ] || { rm stop; exit 143; };; esac'
+    (tmp_path / "bin" / "subgrid").write_text(f'#!/bin/sh\n{stopped}\nexec "{sys.executable}" -m subgrid "$@"\n')
     (tmp_path / "bin" / "subgrid").chmod(0o755)
     (tmp_path / "recipes").symlink_to(ROOT / "recipes")
     paths = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "src")}
     given = {
         name: value for name, value in os.environ.items() if name not in ("LOW", "HIGH", "TEST", "SAMPLE", "TRAIN")
     }
-    done = subprocess.run(["sh", "-ec", "\n".join(lines)], cwd=tmp_path, env={**given, **paths, "OMP_NUM_THREADS": "1"},
-                          capture_output=True, text=True, timeout=600)  # fmt: skip
+
+    def pasted() -> subprocess.CompletedProcess[str]:
+        environment = {**given, **paths, "OMP_NUM_THREADS": "1"}
+        return subprocess.run(["sh", "-ec", "\n".join(lines)], cwd=tmp_path, env=environment, capture_output=True,
+                              text=True, timeout=600)  # fmt: skip
+
+    def trained() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in (tmp_path / "two" / "run-low").glob("checkpoints/*/*")}
+
+    (tmp_path / "stop").touch()
+    assert pasted().returncode == 143 and not (tmp_path / "two" / "run-low-high").exists()
+    before = trained()
+    done = pasted()
     assert done.returncode == 0, done.stderr
+    assert before and trained() == before
     assert "two/submission.csv: 3,072 rows with the new weights" in done.stdout and "competition " in done.stdout
 
     def table(path: str) -> np.ndarray:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from subgrid.errors import SettingsError
 from subgrid.model import ModelSettings
 from subgrid.model.emulator import EmulatorSettings, build_emulator
 from subgrid.representation import RepresentationSettings
@@ -81,3 +82,44 @@ def test_only_the_network_learns() -> None:
     assert {name.split(".")[0] for name, _ in emulator.named_parameters()} == {"network"}
     emulator(torch.from_numpy(rows_of("v1")[0]), stored=False).prediction.sum().backward()
     assert all(parameter.grad is not None for parameter in emulator.parameters())
+
+
+@pytest.mark.parametrize("turned", [("state_u", "pbuf_TAUX"), ("state_v", "pbuf_TAUY")])
+def test_a_symmetric_prediction_of_a_mirrored_column_is_the_mirrored_prediction(turned: tuple[str, ...]) -> None:
+    """To the last bit; and what is not turned is the plain mean of the plain network's four predictions."""
+    variables, table = variable_set("kaggle"), table_of("kaggle")
+    symmetric = RepresentationSettings(symmetric=True)
+    torch.manual_seed(1)
+    emulator = build_emulator(EmulatorSettings(symmetric, SMALL, confidence=True), table).eval()
+    torch.manual_seed(1)
+    plain = build_emulator(EmulatorSettings(RepresentationSettings(), SMALL, confidence=True), table).eval()
+    inputs = torch.from_numpy(rows_of("kaggle")[0])
+
+    def mirrored(values: torch.Tensor, slices: dict[str, slice], *names: str) -> torch.Tensor:
+        values = values.clone()
+        for name in names:
+            values[:, slices[name]] *= -1
+        return values
+
+    acceleration = turned[0].replace("state", "ptend")
+    found = emulator.predict(inputs, stored=False)
+    image = emulator.predict(mirrored(inputs, variables.input_slices, *turned), stored=False)
+    assert torch.equal(image.targets, mirrored(found.targets, variables.target_slices, acceleration))
+    assert torch.equal(image.confidence, found.confidence)
+    zonal, meridional = ("state_u", "pbuf_TAUX"), ("state_v", "pbuf_TAUY")
+    four = [
+        plain.predict(mirrored(inputs, variables.input_slices, *names), stored=False)
+        for names in ((), zonal, meridional, zonal + meridional)
+    ]
+    heating = variables.target_slices["ptend_t"]
+    expected = sum(one.targets[:, heating] for one in four) / 4
+    torch.testing.assert_close(found.targets[:, heating], expected, rtol=1e-12, atol=0)
+    assert not torch.equal(expected, four[0].targets[:, heating])
+    wind = variables.target_slices["ptend_u"]
+    expected = (four[0].targets - four[1].targets + four[2].targets - four[3].targets)[:, wind] / 4
+    torch.testing.assert_close(found.targets[:, wind], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_a_symmetric_prediction_needs_winds() -> None:
+    with pytest.raises(SettingsError, match="representation.symmetric = true needs state_u"):
+        build_emulator(EmulatorSettings(RepresentationSettings(symmetric=True), SMALL), table_of("v1"))

@@ -1,5 +1,6 @@
 """The emulator: encoder, network and target transform as one module, from stored inputs to physical targets."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from subgrid.model.registry import ModelSettings, ModelShape, Outputs, build
 from subgrid.representation import Encoder, RepresentationSettings, TargetTransform
+from subgrid.representation.symmetry import Signs, as_it_is, four_images
 from subgrid.schema.grid import Grid
 from subgrid.schema.variables import LEVELS
 from subgrid.statistics.table import Table
@@ -50,18 +52,25 @@ class Prediction(NamedTuple):
 class Emulator(nn.Module):
     """Encoder (buffers only), network (the parameters), target transform (buffers only).
 
+    A prediction is the mean over images of a column, each turned back; as a rule there is one, the column as it is.
+
     Attributes:
         encoder: stored or raw inputs (batch, input_width) -> float32 (batch, level, channel).
         network: float32 (batch, level, channel) -> ``Outputs``.
         targets: between stored, normalised and physical targets.
     """
 
-    def __init__(self, encoder: Encoder, network: nn.Module, targets: TargetTransform, width: int) -> None:
+    _input_signs: Tensor
+    _target_signs: Tensor
+
+    def __init__(self, encoder: Encoder, network: nn.Module, targets: TargetTransform, images: Signs) -> None:
         super().__init__()
         self.encoder = encoder
         self.network = network
         self.targets = targets
-        self.target_width = width
+        self.target_width = images.targets.shape[1]
+        self.register_buffer("_input_signs", torch.from_numpy(images.inputs), persistent=False)
+        self.register_buffer("_target_signs", torch.from_numpy(images.targets), persistent=False)
 
     @property
     def device(self) -> torch.device:
@@ -80,12 +89,26 @@ class Emulator(nn.Module):
 
         Columns that were not trained (masked or constant) get the mean of the training split.
         """
-        outputs = self(inputs.to(self.device), stored)
+        inputs = inputs.to(self.device)
+        found = [
+            self._predict(inputs * turned, turned_back, stored)
+            for turned, turned_back in zip(self._input_signs, self._target_signs, strict=True)
+        ]
+        targets, confidence = zip(*found, strict=True)
+        return Prediction(_mean(targets), None if confidence[0] is None else _mean(confidence))
+
+    def _predict(self, inputs: Tensor, turned_back: Tensor, stored: bool) -> tuple[Tensor, Tensor | None]:
+        outputs = self(inputs, stored)
         confidence = outputs.confidence
-        return Prediction(
-            self.targets.physical(outputs.prediction[:, : self.target_width]),
+        return (
+            self.targets.physical(outputs.prediction[:, : self.target_width]) * turned_back,
             None if confidence is None else confidence[:, : self.target_width].float(),
         )
+
+
+def _mean(values: Sequence[Tensor]) -> Tensor:
+    """Of one, that one to the last bit; of four, the same in whichever order mirrors bring them."""
+    return values[0] if len(values) == 1 else (values[0] + values[3] + (values[1] + values[2])) / len(values)
 
 
 def build_emulator(settings: EmulatorSettings, table: Table, grid: Grid | None = None) -> Emulator:
@@ -105,4 +128,6 @@ def build_emulator(settings: EmulatorSettings, table: Table, grid: Grid | None =
     )
     network = build(settings.model, shape)
     transform = TargetTransform(table, settings.representation)
-    return Emulator(encoder, network, transform, table.variables.target_width)
+    symmetric = settings.representation.symmetric
+    images = four_images(table.variables, "representation.symmetric") if symmetric else as_it_is(table.variables)
+    return Emulator(encoder, network, transform, images)

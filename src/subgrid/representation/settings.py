@@ -26,6 +26,8 @@ class RepresentationSettings(BaseModel):
             They need winds, all species of water and the grid's hybrid levels.
         target_scale: ``std`` divides a target by its standard deviation in the table; ``old_weights`` multiplies it by
             the competition's first weights.
+        symmetric: a prediction is the mean over the four mirror images of a column (``representation.symmetry``), each
+            turned back: symmetric to the last bit, at four times the cost. Training is not touched by it.
         masked: targets that are not trained, as variable: [first level, last level], both inclusive; a scalar is
             [0, 0]. The levels that the competition does not score are never trained and need not stand here. A variable
             that the variable set lacks masks nothing.
@@ -39,6 +41,7 @@ class RepresentationSettings(BaseModel):
     name: Literal["leap", "per_level"] = "leap"
     derived: tuple[Literal["humidity", "buoyancy", "shear"], ...] = ()
     target_scale: Literal["std", "old_weights"] = "std"
+    symmetric: bool = False
     masked: dict[str, tuple[int, int]] = Field(default_factory=lambda: {"ptend_q0002": _VANISHING_BUT_ONE})
 
     @field_validator("derived")

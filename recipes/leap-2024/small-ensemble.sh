@@ -32,12 +32,17 @@ if [ -z "${TEST:-}" ]; then
     TEST=$out/tables/test.csv SAMPLE=$out/tables/sample_submission.csv
 fi
 
-low='[{name: low}]' both='[{name: low}, {name: high, data: high}]'
-[ "${SIZE:-small}" = full ] || set -- --set model.width=64 --set model.blocks=3 --set model.head=256 \
-    --set training.batch=128 --set training.epochs=1 --set training.sub_epochs=10 --set "training.validation=$low" "$@"
-${TRAIN:-subgrid train} "$recipes/05-lr-3e-384dim.yaml" --data "$LOW" --out "$out/run-low" "$@"
-[ "${SIZE:-small}" = full ] || set -- "$@" --set "training.validation=$both"
-${TRAIN:-subgrid train} "$recipes/13-hr-3e-nospacetime.yaml" --data "$LOW" --data "$HIGH" --out "$out/run-low-high" "$@"
+train() {  # RECIPE VALIDATION ARGUMENT...
+    recipe=$1 validation=$2
+    shift 2
+    [ "${SIZE:-small}" = full ] || set -- --set model.width=64 --set model.blocks=3 --set model.head=256 \
+        --set training.batch=128 --set training.epochs=1 --set training.sub_epochs=10 \
+        --set "training.validation=$validation" "$@"
+    ${TRAIN:-subgrid train} "$recipes/$recipe" "$@"
+}
+train 05-lr-3e-384dim.yaml '[{name: low}]' --data "$LOW" --out "$out/run-low" "$@"
+train 13-hr-3e-nospacetime.yaml '[{name: low}, {name: high, data: high}]' \
+    --data "$LOW" --data "$HIGH" --out "$out/run-low-high" "$@"
 
 subgrid predict "$out/run-low" "$TEST" "$out/prediction-low"
 subgrid predict "$out/run-low-high" "$TEST" "$out/prediction-low-high"

@@ -31,6 +31,6 @@ def test_a_file_that_does_not_come_is_asked_for_again(web: Any, data: Path, faul
 
 def test_a_server_that_stays_silent_is_given_up(web: Any) -> None:
     web.always = {"training-00000.tfrecord": "stall"}
-    with pytest.raises(InputError, match=r"training-00000.tfrecord: cannot be read \(no answer within 0.5 s\); "):
+    with pytest.raises(InputError, match=r"training-00000.tfrecord: cannot be read \(no answer in time\); "):
         Location(web.url).read(NAMES[0])
     assert len(web.served) == 3

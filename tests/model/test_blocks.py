@@ -1,6 +1,5 @@
 """Layers of the level networks against closed forms and torch's stock layers."""
 
-import dataclasses
 import math
 
 import pytest
@@ -12,7 +11,6 @@ from subgrid.model.blocks import (
     BlockSettings,
     ChannelGate,
     Dense,
-    FeedForward,
     LevelConvolution,
     ScaleBias,
     SelfAttention,
@@ -91,19 +89,3 @@ def test_running_moments_move_as_far_in_pieces_as_in_one() -> None:
         pieces(x)  # the same six times: only the way of the running moments differs
     torch.testing.assert_close(pieces.running_mean, one.running_mean)
     torch.testing.assert_close(pieces.running_var, one.running_var)
-
-
-def test_dropout_leaves_out_its_share_of_gated_channels_in_training_alone():
-    torch.manual_seed(0)
-    plain = FeedForward(SETTINGS)
-    dropping = FeedForward(dataclasses.replace(SETTINGS, dropout=0.25))
-    dropping.load_state_dict(plain.state_dict())
-    x = torch.randn(4, 60, 24)
-    seen = []
-    dropping.project.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    drawn = torch.stack([dropping(x) for _ in range(400)])
-    assert (torch.stack(seen) == 0).float().mean().item() == pytest.approx(0.25, abs=0.005)
-    spread = drawn.std(dim=0) / math.sqrt(len(drawn))  # what is kept is enlarged, so that the mean stays
-    assert ((drawn.mean(dim=0) - plain(x)) / spread).abs().mean() < 1
-    dropping.eval()
-    torch.testing.assert_close(dropping(x), plain(x), rtol=0, atol=0)

@@ -68,7 +68,7 @@ def test_shards_of_a_split_stand_together_also_where_rows_are_drawn(ready: Ready
     reports = []
     for report in reports_of(prepared):
         one = report.shards[0]
-        drawn = one.model_copy(update={"split": "validation", "name": f"validation-{report.group[-5:]}-drawn.tfrecord"})
+        drawn = replace(one, split="validation", name=f"validation-{report.group[-5:]}-drawn.tfrecord")
         reports.append(report.model_copy(update={"shards": (one, drawn)}))
     splits = [shard.split for shard in make_manifest(prepared.blueprint, reports, "", "").shards]
     assert splits == ["training"] * len(reports) + ["validation"] * len(reports)
@@ -109,7 +109,7 @@ def test_what_makes_the_data_set_changes_the_digest(built: Path, field: str) -> 
 def test_another_checksum_of_one_shard_changes_the_digest(built: Path) -> None:
     manifest = read_manifest(built)
     last = manifest.shards[-1]
-    shards = (*manifest.shards[:-1], last.model_copy(update={"crc32c": last.crc32c ^ 1}))
+    shards = (*manifest.shards[:-1], replace(last, crc32c=last.crc32c ^ 1))
     assert manifest.model_copy(update={"shards": shards}).computed_digest() != manifest.digest
 
 

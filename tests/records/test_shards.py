@@ -2,7 +2,7 @@
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ def test_another_size_is_refused(written: Written, change: int) -> None:
 
 def test_a_manifest_whose_rows_and_bytes_disagree_is_refused(written: Written) -> None:
     with pytest.raises(DatasetError, match=r"\(6 rows of "):
-        open_shard(written.path, written.shard.model_copy(update={"rows": 6}), LAYOUT)
+        open_shard(written.path, replace(written.shard, rows=6), LAYOUT)
 
 
 def test_a_missing_shard_is_named(written: Written) -> None:
@@ -127,7 +127,7 @@ def test_bytes_that_are_no_records_are_refused(written: Written) -> None:
 def test_shards_are_opened_when_needed_and_only_once(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
     other = Path(shutil.copy(written.path, written.path.with_name("training-00001.tfrecord")))
     opened: list[str] = []
-    lacking = written.shard.model_copy(update={"name": "absent.tfrecord"})
+    lacking = replace(written.shard, name="absent.tfrecord")
 
     def noted(path: Path, *arguments: Any) -> np.ndarray:
         opened.append(path.name)

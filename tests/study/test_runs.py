@@ -104,7 +104,9 @@ def test_a_failed_run_is_noted_and_tried_again_when_asked(trainer: Trainer, work
     assert sorted(line["name"] for line in written(workshop.out)) == sorted(ALL)
 
 
-@pytest.mark.parametrize(("code", "ending"), [(130, KeyboardInterrupt), (143, SystemExit)])
+@pytest.mark.parametrize(
+    ("code", "ending"), [(130, KeyboardInterrupt), (143, SystemExit), (-2, KeyboardInterrupt), (-15, SystemExit)]
+)
 def test_a_run_that_was_stopped_stops_the_study(
     code: int, ending: type[BaseException], trainer: Trainer, workshop: Workshop
 ) -> None:

@@ -17,7 +17,11 @@ from pathlib import Path
 import pytest
 
 KILLS = 20
-VARIANTS = {"plain": [], "averaged mlp, kept": ["training.average=0.9", "model.name=mlp", "training.keep=[1, 2]"]}
+VARIANTS = {
+    "plain": [],
+    "averaged mlp, kept": ["training.average=0.9", "model.name=mlp", "training.keep=[1, 2]"],
+    "muon, mirrored": ["training.optimizer=muon", "training.mirror=true", "representation.derived=[humidity, shear]"],
+}
 
 # Imports once and forks a child for every line that it reads, so that a kill costs no import of torch.
 SERVER = """

@@ -44,19 +44,22 @@ def test_two_steps_are_adamw_with_a_decay_of_four_times_the_rate(data, tiny) -> 
         )
 
 
-def test_clipping_limits_the_norm_of_the_gradient(data, tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    learner = learner_of(tiny("training.clip=0.001"), data)
-    norms = []
-    step = torch.optim.AdamW.step
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_clipping_limits_the_norm_of_the_whole_gradient(
+    optimizer: str, data, tiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = learner_of(tiny("training.clip=0.001", f"training.optimizer={optimizer}"), data)
+    seen: list[torch.Tensor] = []
 
-    def watching(self: torch.optim.AdamW, *args: object, **named: object) -> object:
-        gradients = [parameter.grad for group in self.param_groups for parameter in group["params"]]
-        norms.append(torch.cat([gradient.flatten() for gradient in gradients]).norm().item())
-        return step(self, *args, **named)
+    def watching(self: torch.optim.Optimizer, *args: object, **named: object) -> None:
+        seen.extend(parameter.grad.flatten() for group in self.param_groups for parameter in group["params"])
 
     monkeypatch.setattr(torch.optim.AdamW, "step", watching)
+    monkeypatch.setattr(torch.optim.Muon, "step", watching)
     learner.step(batches(data, learner, 1)[0], 0)
-    assert norms == [pytest.approx(0.001, rel=1e-3)]
+    gradient = torch.cat(seen)
+    assert gradient.numel() == learner.parameters
+    assert gradient.norm().item() == pytest.approx(0.001, rel=1e-3)
 
 
 def test_pieces_of_a_batch_give_the_step_of_the_whole(data, tiny) -> None:

@@ -17,6 +17,13 @@ VARIANTS = {
     "squeezeformer": [],
     "averaged": ["training.average=0.9", "training.clip=0.5"],
     "mlp by step": ["model.name=mlp", "training.schedule=step", "training.loss=huber"],
+    "muon": [
+        "training.optimizer=muon",
+        "training.mirror=true",
+        "representation.derived=[humidity,buoyancy,shear]",
+        "representation.symmetric=true",
+        "training.clip=0.5",
+    ],
     "bare": ["training.confidence=false", "training.space_time=false", "training.loss=mse"],
 }
 

@@ -67,6 +67,12 @@ VARIANTS = {
     "plain": [],
     "mlp": ["model.name=mlp"],
     "averaged, clipped": ["training.average=0.9", "training.clip=0.05"],
+    "muon": [
+        "training.optimizer=muon",
+        "training.mirror=true",
+        "representation.derived=[humidity,buoyancy,shear]",
+        "training.clip=0.05",
+    ],
     "targets only": ["training.confidence=false", "training.space_time=false", "training.loss=mse"],
     "deeper": ["model.blocks=3", "training.batch=16", "training.rows=192"],
 }

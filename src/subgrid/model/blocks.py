@@ -28,14 +28,12 @@ _EXPANSION = 4  # channels of a gated layer before the gate, in widths
 
 @dataclass(frozen=True)
 class BlockSettings:
-    """Sizes of one pair of blocks: channels, attention heads, levels of the convolution, initial scale of branches,
-    share of the channels that dropout leaves out."""
+    """Sizes of one pair of blocks: channels, attention heads, levels of the convolution, initial scale of branches."""
 
     width: int
     heads: int
     kernel: int
     scale_init: Literal["glorot", "one"]
-    dropout: float = 0.0
 
 
 class Dense(nn.Linear):
@@ -191,11 +189,9 @@ class FeedForward(nn.Module):
         self.expand = Dense(settings.width, _EXPANSION * settings.width)
         self.project = Dense(_EXPANSION * settings.width // 2, settings.width)
         self.scale = ScaleBias(settings.width, settings.scale_init)
-        self.dropout = settings.dropout
 
     def forward(self, x: Tensor) -> Tensor:
-        h = functional.dropout(swiglu(self.expand(x)), self.dropout, self.training)
-        return self.scale(self.project(h))
+        return self.scale(self.project(swiglu(self.expand(x))))
 
 
 class ConvBlock(nn.Module):

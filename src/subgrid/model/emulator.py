@@ -87,7 +87,8 @@ class Emulator(nn.Module):
     def predict(self, inputs: Tensor, stored: bool = True) -> Prediction:
         """Targets in physical units from inputs in stored (or raw) units, (batch, input_width), on any device.
 
-        Columns that were not trained (masked or constant) get the mean of the training split.
+        Columns that were not trained (masked or constant) get the mean of the training split; those of ``ptend_u`` and
+        ``ptend_v`` get 0 where predictions are symmetric.
         """
         inputs = inputs.to(self.device)
         found = [

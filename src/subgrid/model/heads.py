@@ -14,16 +14,14 @@ class WideHead(nn.Module):
     (batch, level, width) -> (batch, level, head).
     """
 
-    def __init__(self, width: int, head: int, dropout: float = 0.0) -> None:
+    def __init__(self, width: int, head: int) -> None:
         super().__init__()
-        self.dropout = dropout
         self.widen = Dense(width, head)
         self.expand = Dense(head, 2 * head)
         self.project = Dense(head, head)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = swiglu(self.expand(functional.silu(self.widen(x))))
-        return self.project(functional.dropout(h, self.dropout, self.training))
+        return self.project(swiglu(self.expand(functional.silu(self.widen(x)))))
 
 
 class ColumnHead(nn.Module):

@@ -39,8 +39,6 @@ class ModelSettings(BaseModel):
         kernel: levels that one convolution of the Squeezeformer sees, odd.
         scale_init: initial scale of the Squeezeformer's residual branches; ``glorot`` draws it from U(+-sqrt(3/width))
             as Keras did for the winner (branches start damped, with random sign), ``one`` sets it to 1.
-        dropout: share of the channels inside the Squeezeformer's gated layers that a training step leaves out (the
-            winner: none; few data ask for some).
         layers: sizes of the MLP's hidden layers.
     """
 
@@ -53,7 +51,6 @@ class ModelSettings(BaseModel):
     heads: Size = 4
     kernel: Size = 15
     scale_init: Literal["glorot", "one"] = "glorot"
-    dropout: float = Field(default=0.0, ge=0, lt=1)
     layers: Annotated[tuple[Size, ...], Field(min_length=1)] = (768, 640, 512, 640, 640)
 
     @field_validator("name")

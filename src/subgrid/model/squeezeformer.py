@@ -36,11 +36,11 @@ class Squeezeformer(nn.Module):
 
     def __init__(self, settings: ModelSettings, shape: ModelShape) -> None:
         super().__init__()
-        inner = BlockSettings(settings.width, settings.heads, settings.kernel, settings.scale_init, settings.dropout)
+        inner = BlockSettings(settings.width, settings.heads, settings.kernel, settings.scale_init)
         self.embed = Dense(shape.channels, settings.width, bias=False)
         self.embed_norm = layer_norm(settings.width)
         self.blocks = nn.ModuleList(Block(inner) for _ in range(settings.blocks))
-        self.wide = WideHead(settings.width, settings.head, settings.dropout)
+        self.wide = WideHead(settings.width, settings.head)
         self.heads = LevelHeads(settings.head, shape)
         self._run: Callable[[nn.Module, Tensor], Tensor] = _apply
 

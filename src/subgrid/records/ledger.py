@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.dataclasses import dataclass
 
 from subgrid.errors import DatasetError
 from subgrid.records.blueprint import PARTS, Blueprint
@@ -21,7 +22,8 @@ from subgrid.schema.variable_sets import VariableSet
 from subgrid.statistics.table import Table
 
 
-class Shard(BaseModel):
+@dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))  # a data set has thousands
+class Shard:
     """One shard of a data set.
 
     Attributes:
@@ -31,8 +33,6 @@ class Shard(BaseModel):
         bytes: size of the file.
         crc32c: of the whole file.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     split: str

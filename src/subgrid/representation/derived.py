@@ -174,8 +174,9 @@ def _polynomial(powers: Sequence[float], x: Tensor) -> Tensor:
 
 
 def _over_liquid(temperature: Tensor) -> Tensor:
-    """Saturation pressure over liquid water, Pa; ``physics.moisture.saturation_pressure_liquid``."""
-    return 100.0 * _polynomial(LIQUID_POWERS, (temperature - FREEZING).clamp(min=-80.0))
+    """Saturation pressure over liquid water, Pa; ``physics.moisture.saturation_pressure_liquid``, held above 100 C: the
+    polynomial falls below zero in air as hot as the uppermost levels can be (1,321 K in the published data)."""
+    return 100.0 * _polynomial(LIQUID_POWERS, (temperature - FREEZING).clamp(min=-80.0, max=100.0))
 
 
 def _over_ice(temperature: Tensor) -> Tensor:

@@ -114,7 +114,7 @@ class Location:
         except FileNotFoundError:
             raise
         except Exception as error:
-            why = f"no answer within {SILENCE:g} s" if isinstance(error, TimeoutError) else reason(error)
+            why = "no answer in time" if isinstance(error, TimeoutError) else reason(error)
             raise InputError(
                 f"{self.label(name)}: cannot be read ({why}); nothing is lost: run the same command again"
             ) from error

@@ -18,7 +18,7 @@ _NAME = re.compile(r"(?:.*/)?[^/]*\.(mli|mlo)\.(\d{4}-\d{2}-\d{2}-\d{5})\.nc")
 _PARTIAL = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2})(?:-(\d{5}))?)?)?")
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Step:
     """One instant of a simulation.
 

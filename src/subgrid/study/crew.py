@@ -90,6 +90,8 @@ class Crew:
 
     def _end(self) -> None:
         with self._guard:
+            if self._ended.is_set():  # a second signal would cut short what the first one began
+                return
             self._ended.set()
             for child in self._children:
                 child.terminate()  # it saves; after a Ctrl-C, which it got too, this changes nothing
@@ -108,6 +110,11 @@ def _listen(child: subprocess.Popen[str], say: Say) -> tuple[int, str]:
     return code, error or f"it ended with exit code {code}" + (" (out of memory?)" if code == -signal.SIGKILL else "")
 
 
+def _cores() -> int:
+    """That this process may use, where the system tells (Linux), else all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def share(place: int, size: int) -> dict[str, str]:
     """What a process in one of ``size`` places finds in its environment: its number of threads, and its GPU if any."""
     if size == 1:
@@ -116,5 +123,5 @@ def share(place: int, size: int) -> dict[str, str]:
 
     seen = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     devices = seen.split(",") if seen else [str(number) for number in range(torch.cuda.device_count())]
-    threads = {"OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // size))}
+    threads = {"OMP_NUM_THREADS": str(max(1, _cores() // size))}
     return {**threads, "CUDA_VISIBLE_DEVICES": devices[place % len(devices)]} if devices else threads

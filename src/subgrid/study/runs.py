@@ -28,7 +28,13 @@ from subgrid.training import folder, metrics
 from subgrid.training.schedule import Schedule
 
 _WAIT_SECONDS = 1.0
-_STOPPED = {130: KeyboardInterrupt(), 143: SystemExit(143)}
+_STOPPED = {
+    130: KeyboardInterrupt(),
+    143: SystemExit(143),
+    -signal.SIGINT: KeyboardInterrupt(),
+    -signal.SIGTERM: SystemExit(143),
+}
+"""Exit codes of a run that was stopped: it saved and left, or had not begun to listen to signals."""
 
 
 @dataclass(frozen=True, eq=False)

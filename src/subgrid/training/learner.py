@@ -82,9 +82,8 @@ class Learner:
         self._optimizers.set(self.schedule.learning_rate(step), self.schedule.weight_decay(step))
         parts = self._backward(prepared)
         if self._training.clip:
-            self._fabric.clip_gradients(  # of all parameters, whichever optimiser stands here
-                self._module, self._wrapped[0], max_norm=self._training.clip, error_if_nonfinite=False
-            )
+            # Fabric would clip the gradients of one optimiser alone, and there may be two.
+            torch.nn.utils.clip_grad_norm_(self.emulator.network.parameters(), self._training.clip)
         for optimizer in self._wrapped:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 
 from subgrid.errors import DatasetError, SettingsError, SubgridError
 from subgrid.records.reader import Dataset
@@ -143,7 +144,15 @@ def _refuse_other(out: Path, latest: str, recipe: RunRecipe, sources: Sources) -
                 f"{sources.named(name).folder}, has {digest}; go on with the same data, or train into another --out "
                 "(with --init to start from these weights)"
             )
-    if differing := differing_keys(card["recipe"], recipe.model_dump(mode="json")):
+    try:
+        before = type(recipe).model_validate(card["recipe"])  # with today's defaults for keys that are new
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SettingsError(
+            f"{out} was begun by another version of subgrid, whose recipe this one cannot read "
+            f"({'.'.join(map(str, first['loc']))}: {first['msg']}); train into another --out"
+        ) from error
+    if differing := differing_keys(before.model_dump(mode="json"), recipe.model_dump(mode="json")):
         raise SettingsError(
             f"{out} holds a run of another recipe, which cannot go on with this one; different are (there -> here): "
             f"{'; '.join(differing)}. Use that run's recipe ({out / 'recipe.yaml'}) or another --out"

@@ -104,8 +104,9 @@ def finish(store: Store, blueprint: Blueprint, groups: Sequence[Group], origin: 
 
 
 def _reports(store: Store, blueprint: Blueprint, groups: Sequence[Group]) -> Iterator[GroupReport]:
-    """The groups' reports in their order, read a few at once: a bucket takes its time for each of thousands."""
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="report") as pool:
-        for start in range(0, len(groups), _AT_ONCE):
-            chosen = groups[start : start + _AT_ONCE]
+    """The groups' reports in their order; from a bucket, which takes its time for each of thousands, a few at once."""
+    at_once = _AT_ONCE if store.remote else 1
+    with ThreadPoolExecutor(at_once, thread_name_prefix="report") as pool:
+        for start in range(0, len(groups), at_once):
+            chosen = groups[start : start + at_once]
             yield from pool.map(lambda group: read_report(store, group, blueprint.digest), chosen)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from subgrid.errors import SettingsError
 from subgrid.physics import moisture, pressure
-from subgrid.representation import derived
+from subgrid.representation import air
 from subgrid.representation.encoder import Encoder
 from subgrid.representation.layout import Layout
 from subgrid.representation.settings import DERIVED, RepresentationSettings
@@ -20,9 +20,11 @@ from subgrid.statistics.moments import Moments
 from subgrid.statistics.table import Table
 
 KAGGLE = variable_set("kaggle")
-ALL = RepresentationSettings(name="per_level", derived=("humidity", "buoyancy", "shear"))
+ALL = RepresentationSettings(name="per_level", derived=("humidity", "buoyancy", "shear", "stability", "phase"))
 NAMES = ("t", "q0001", "q0002", "q0003", "u", "v")
 CP, G, LV, RD, RV = 1004.64, 9.80616, 2.501e6, 287.0, 461.0
+TENDENCIES = np.random.default_rng(7).normal(0, 1, size=(KAGGLE.target_width, 5)) * 1e-8
+TENDENCIES[KAGGLE.target_slices["ptend_q0002"].start + 3] = 0.0  # a level without a deviation
 
 
 def weather(rows: int) -> np.ndarray:
@@ -57,16 +59,29 @@ def expected(raw: np.ndarray, grid: Grid) -> dict[str, np.ndarray]:
     surface = raw[:, KAGGLE.input_slices["state_ps"].start]
     middle, edges = pressure.midpoint_pressure(grid, surface), pressure.interface_pressure(grid, surface)
     qs = moisture.saturation_humidity(t, middle)
-    s, ground = np.empty_like(t), np.zeros(len(raw))
+    s, z, ground = np.empty_like(t), np.empty_like(t), np.zeros(len(raw))
     for level in range(59, -1, -1):
         virtual = t[:, level] * (1 + (RV / RD - 1) * qv[:, level])
         height = ground + RD / G * virtual * np.log(edges[:, level + 1] / middle[:, level])
         ground = ground + RD / G * virtual * np.log(edges[:, level + 1] / np.maximum(edges[:, level], 1.0))
-        s[:, level] = CP * t[:, level] + G * height
+        s[:, level], z[:, level] = CP * t[:, level] + G * height, height
     h, hs = s + LV * qv, s + LV * qs
+    f, qc = moisture.liquid_fraction(t), ql + qi
 
     def down(x: np.ndarray) -> np.ndarray:
         return np.append(np.diff(x, axis=1), np.zeros((len(x), 1)), axis=1)
+
+    def bounded_richardson(climb: np.ndarray) -> np.ndarray:
+        """N2 / S2 with N2 = g / (cp T) x (climb of an energy with height), mapped to -1 ... 1."""
+        rise = 1e-3 - down(z)
+        ri = G / (CP * t) * -climb / rise / ((down(u) ** 2 + down(v) ** 2) / rise**2 + 1e-6)
+        return ri / (np.abs(ri) + 0.5)
+
+    def in_deviations(tendency: np.ndarray, name: str) -> np.ndarray:
+        std = TENDENCIES[KAGGLE.target_slices[name]].std(axis=1)
+        x = np.divide(tendency, std, out=np.zeros_like(tendency), where=std > 0)
+        x = np.where(np.abs(x) > 30, np.sign(x) * (np.sqrt(np.abs(x)) + 30 - np.sqrt(30)), x)
+        return np.where(np.abs(x) > 86, np.sign(x) * (np.log(np.maximum(np.abs(x), 1)) + 86 - np.log(86)), x)
 
     return {
         "relative_humidity": 2 * np.clip(qv / qs, 0, 1.5) - 1,
@@ -79,12 +94,15 @@ def expected(raw: np.ndarray, grid: Grid) -> dict[str, np.ndarray]:
         "moist_step": np.clip(down(h) / 1e3, -5, 5),
         "shear_u": np.clip(down(u) / 2, -5, 5),
         "shear_v": np.clip(down(v) / 2, -5, 5),
+        "richardson": bounded_richardson(down(s + CP * (RV / RD - 1) * t * qv)),
+        "moist_richardson": bounded_richardson(down(hs) / (1 + LV**2 * qs / (CP * RV * t**2))),
+        "liquid_excess": in_deviations((f * qc - ql) / 1200, "ptend_q0002"),
+        "ice_excess": in_deviations(((1 - f) * qc - qi) / 1200, "ptend_q0003"),
     }
 
 
 def encoder_of(raw: np.ndarray, grid: Grid | None, settings: RepresentationSettings = ALL) -> Encoder:
-    targets = Moments.of(np.ones((KAGGLE.target_width, 2)))
-    return Encoder(Table(KAGGLE, Moments.of(raw.T.copy()), targets), settings, grid)
+    return Encoder(Table(KAGGLE, Moments.of(raw.T.copy()), Moments.of(TENDENCIES)), settings, grid)
 
 
 def compare(encoder: Encoder, encoded: torch.Tensor, raw: np.ndarray, grid: Grid) -> None:
@@ -97,7 +115,7 @@ def test_equal_the_formulas_on_made_up_columns() -> None:
     grid, raw = fibonacci_grid(24), weather(50)
     encoder = encoder_of(raw, grid)
     encoded = encoder(torch.from_numpy(raw), stored=False)
-    assert encoded.shape == (50, 60, 9 + 10 + 16) and encoded.dtype == torch.float32
+    assert encoded.shape == (50, 60, 9 + 14 + 16) and encoded.dtype == torch.float32
     compare(encoder, encoded, raw, grid)
     bare = encoder_of(raw, None, RepresentationSettings(name="per_level"))
     plain = [encoder.layout.channels.index(channel) for channel in bare.layout.channels]
@@ -150,7 +168,7 @@ def test_what_they_need_is_asked_for_by_name() -> None:
 def test_air_as_hot_as_the_published_data_have_it_is_far_from_saturation_and_rises_from_nowhere() -> None:
     """1,321 K at the top: the saturation pressure must stay positive, and grow with temperature."""
     temperature = torch.tensor([300.0, 373.0, 400.0, 700.0, 1321.0], dtype=torch.float64)
-    found = derived._over_liquid(temperature)
+    found = air.over_liquid(temperature)
     assert bool((found > 0).all()) and bool((found.diff() >= 0).all())
     expected = moisture.saturation_pressure_liquid(temperature[:2].numpy())
     np.testing.assert_allclose(found[:2].numpy(), expected, rtol=1e-12)

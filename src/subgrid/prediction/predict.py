@@ -20,6 +20,7 @@ from subgrid.prediction.store import (
 )
 from subgrid.schema.variable_sets import VariableSet
 from subgrid.training.checkpoint import CheckpointInfo
+from subgrid.training.machine import keep_freed_memory
 
 _CLOUD_WATER, _RULED = "state_q0002", "ptend_q0002"
 Report = Callable[[int, int], None]
@@ -66,6 +67,8 @@ def predict(
     )
     if (kept := _kept(out, manifest)) is not None:
         return kept
+    if emulator.device.type == "cpu":
+        keep_freed_memory()
     writer = PredictionWriter(out, manifest)
     done = 0
     try:

@@ -32,7 +32,6 @@ from subgrid.representation.settings import RepresentationSettings
 from subgrid.representation.transforms import signed_log, soft_clip_1, soft_clip_2, standardise
 from subgrid.schema.grid import Grid
 from subgrid.schema.variables import FILL_LIMIT, Variable
-from subgrid.statistics.moments import Moments
 from subgrid.statistics.table import Table
 
 NARROW_LIMIT = 1e30
@@ -80,7 +79,7 @@ class Encoder(ConstantModule):
         self._hold_pooled(table)
         if self.layout.has_wind:
             self._hold_wind(table)
-        self._derivation = Derivation(table.variables, self.layout.derived, grid) if self.layout.derived else None
+        self._derivation = Derivation(table, self.layout.derived, grid) if self.layout.derived else None
 
     @property
     def shape(self) -> EncodedShape:
@@ -165,7 +164,7 @@ class Encoder(ConstantModule):
         exponents = table.variables.input_exponents
         mean = np.ldexp(table.inputs.mean, exponents)
         minimum = np.ldexp(np.where(np.isfinite(table.inputs.minimum), table.inputs.minimum, 0.0), exponents)
-        inverse = np.ldexp(inverse_std(table.inputs), -exponents)
+        inverse = np.ldexp(table.inputs.inverse_std, -exponents)
         profile = np.concatenate([np.r_[run] for run in self._profile_runs])
         grid = (len(self.layout.profiles), self.shape.levels)
         self.hold("level_mean", mean[profile].reshape(grid))
@@ -187,7 +186,7 @@ class Encoder(ConstantModule):
         places = [place for place, item in enumerate(inputs) if item.levels > 1]
         exponents = np.array([inputs[place].exponent for place in places])
         self.hold("pooled_mean", np.ldexp(pooled.mean[places], exponents)[:, None])
-        self.hold("pooled_inverse", np.ldexp(inverse_std(pooled)[places], -exponents)[:, None])
+        self.hold("pooled_inverse", np.ldexp(pooled.inverse_std[places], -exponents)[:, None])
 
     def _hold_wind(self, table: Table) -> None:
         exponents = {item.exponent for item in self.layout.profiles if item.name in WIND}
@@ -200,9 +199,3 @@ class Encoder(ConstantModule):
         inverse = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
         self.hold("wind_mean", np.ldexp((mean[u] + mean[v]) / 2, exponent))
         self.hold("wind_inverse", np.ldexp(inverse, -exponent))
-
-
-def inverse_std(moments: Moments) -> np.ndarray:
-    """1 / std of every column, float64 (column,); 0 where the std is 0 (constant, or a spread below 1e-308)."""
-    std = moments.std
-    return np.divide(1.0, std, out=np.zeros_like(std), where=std > 1 / np.finfo(np.float64).max)

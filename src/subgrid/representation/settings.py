@@ -12,6 +12,8 @@ DERIVED = {
     "humidity": ("relative_humidity", "saturation", "liquid_fraction", "condensate"),
     "buoyancy": ("parcel_energy", "saturation_deficit", "saturated_step", "moist_step"),
     "shear": ("shear_u", "shear_v"),
+    "stability": ("richardson", "moist_richardson"),
+    "phase": ("liquid_excess", "ice_excess"),
 }
 """Channels that follow from the state of a column, by group; ``representation.derived`` has their formulas."""
 
@@ -39,7 +41,7 @@ class RepresentationSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["leap", "per_level"] = "leap"
-    derived: tuple[Literal["humidity", "buoyancy", "shear"], ...] = ()
+    derived: tuple[Literal["humidity", "buoyancy", "shear", "stability", "phase"], ...] = ()
     target_scale: Literal["std", "old_weights"] = "std"
     symmetric: bool = False
     masked: dict[str, tuple[int, int]] = Field(default_factory=lambda: {"ptend_q0002": _VANISHING_BUT_ONE})

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from subgrid.representation.constants import ConstantModule, has_float64
-from subgrid.representation.encoder import NARROW_LIMIT, inverse_std
+from subgrid.representation.encoder import NARROW_LIMIT
 from subgrid.representation.settings import RepresentationSettings
 from subgrid.representation.transforms import standardise, unstandardise
 from subgrid.schema.variable_sets import VariableSet, scored_columns
@@ -46,7 +46,7 @@ class TargetTransform(ConstantModule):
         super().__init__()
         moments, exponents = table.targets, table.variables.target_exponents
         own = settings.target_scale == "std"
-        scale = inverse_std(moments) if own else old_weights(table.variables)
+        scale = moments.inverse_std if own else old_weights(table.variables)
         trained = (scale > 0) & ~moments.constant & ~masked_columns(settings, table.variables)
         if masked is not None:
             trained &= ~np.asarray(masked, dtype=bool)

@@ -78,6 +78,12 @@ class Moments:
         """Population standard deviation, exactly 0 for constant columns, (column,)."""
         return np.sqrt(self.variance)
 
+    @property
+    def inverse_std(self) -> np.ndarray:
+        """1 / std of every column, float64 (column,); 0 where the std is 0 (constant, or a spread below 1e-308)."""
+        std = self.std
+        return np.divide(1.0, std, out=np.zeros_like(std), where=std > 1 / np.finfo(np.float64).max)
+
     def pooled(self, sizes: Sequence[int]) -> "Moments":
         """Moments of consecutive groups of columns taken as one: ``sizes`` columns each, (len(sizes),).
 

@@ -111,3 +111,18 @@ def test_the_cloud_water_rule_holds_in_real_steps(real_source: Path) -> None:
     true, ruled = (values[:, size > 0] / size[size > 0] for values in (true, ruled))
     explained = 1 - ((true - ruled) ** 2).sum(axis=0) / ((true - true.mean(axis=0)) ** 2).sum(axis=0)
     assert (explained > 0.99).all()
+
+
+def test_physics_splits_condensate_by_temperature_and_dynamics_undoes_it(real_source: Path) -> None:
+    """After a step seven layers of eight hold ql = f (ql + qi) within a thousandth, before it two of three."""
+    share = {}
+    for kind in ("mli", "mlo"):
+        off = []
+        for path in sorted(real_source.glob(f"train/*/*.{kind}.*.nc"))[::10]:
+            with netCDF4.Dataset(path) as file:
+                file.set_auto_mask(False)
+                t, liquid, ice = (np.asarray(file[f"state_{name}"][12:]) for name in ("t", "q0002", "q0003"))
+            condensate = liquid + ice
+            off.append(np.abs(liquid - liquid_fraction(t) * condensate) > 1e-3 * condensate)
+        share[kind] = np.mean(off)
+    assert share["mlo"] < 0.13 and share["mli"] > 0.3

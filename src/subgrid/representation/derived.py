@@ -21,9 +21,10 @@ liquid fraction, qc = ql + qi, and D x is x of the next level down less x here, 
     phase      liquid_excess        (f qc - ql) / 1200 s, in standard deviations of ptend_q0002
                ice_excess           ((1 - f) qc - qi) / 1200 s, in those of ptend_q0003
 
-The last group reads what dynamics did since physics was last at work. Each step of E3SM-MMF's physics leaves condensate
-split into liquid and ice by temperature alone (in its output ql = f qc to the last digits): what differs from that in
-the state it gets was brought there by transport, or by air that warmed or cooled meanwhile, and it goes at once.
+The last group reads what dynamics did since physics was last at work. E3SM-MMF's physics ends each step with condensate
+split into liquid and ice by temperature (in seven layers of eight ql = f qc within a thousandth of qc; the rest is clouds
+whose air is not all of one temperature): what differs from that in the state it gets, in one layer of three, was
+brought there by transport, or by air that warmed or cooled meanwhile, and it goes at once.
 """
 
 from collections.abc import Callable, Sequence

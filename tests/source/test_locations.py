@@ -95,6 +95,15 @@ def test_an_unknown_scheme_is_refused() -> None:
         Location("nosuch://x").names()
 
 
+def test_links_that_lead_back_are_not_followed(folder: Path, tmp_path: Path) -> None:
+    """A folder of links to the steps, with a link from among them to where it stands itself."""
+    (tmp_path / "again").symlink_to(tmp_path)
+    (tmp_path / "train").symlink_to(folder / "train")
+    (folder / "train" / "back").symlink_to(tmp_path)
+    assert "train/0001-02/a.nc" in Location(str(tmp_path)).names()
+    assert not [name for name in Location(str(tmp_path)).names() if "again" in name or "back/train" in name]
+
+
 def test_links_to_folders_are_followed(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "linked").mkdir()
     (tmp_path / "linked" / "train").symlink_to(folder / "train")

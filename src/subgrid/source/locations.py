@@ -6,6 +6,7 @@ variables such as ``FSSPEC_S3_ENDPOINT_URL``); what a URL says beside the place 
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,24 +79,18 @@ class Location:
         """All files below the folder, sorted, links to folders followed; raises InputError when it is not there."""
         system, path = file_system(self.url)
         start = path.rstrip("/") + "/"
+        if not self.remote and os.path.isfile(path):
+            raise InputError(f"{self.url}: is a file; expected a folder of raw steps, a data set, .csv or .parquet")
         try:
             there = retried(lambda: there_is(system, path))
-            found = retried(lambda: system.find(path)) if there and self.remote else ()
+            found = retried(lambda: system.find(path) if self.remote else [*_files_below(path)]) if there else []
         except Exception as error:
             raise InputError(f"{shown(self.url)}: cannot be listed ({reason(error)})") from error
         if not there:
             raise InputError(
                 f"{shown(self.url)}: no such folder; expected raw steps laid out like train/0001-02/*.mli.*.nc"
             )
-        if self.remote:
-            return sorted(name.removeprefix(start) for name in found)
-        if os.path.isfile(path):
-            raise InputError(f"{self.url}: is a file; expected a folder of raw steps, a data set, .csv or .parquet")
-        return sorted(
-            f"{folder}/{name}".removeprefix(start)
-            for folder, _, names in os.walk(path, followlinks=True)
-            for name in names
-        )
+        return sorted(name.removeprefix(start) for name in found)
 
     def read(self, name: str, memory: np.ndarray | None = None) -> np.ndarray:
         """The bytes of one file, uint8 (size,); raises FileNotFoundError when it is absent.
@@ -148,3 +143,16 @@ class Location:
     def label(self, name: str) -> str:
         """How a file is called in messages."""
         return f"{shown(self.url).rstrip('/')}/{name}"
+
+
+def _files_below(folder: str, above: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Paths of all files below a local folder; links are followed, but for one that leads back to a folder above."""
+    here = os.path.realpath(folder)
+    if here in above:
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _files_below(entry.path, above | {here})
+            else:
+                yield entry.path

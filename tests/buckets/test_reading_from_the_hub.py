@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import fsspec
@@ -22,6 +24,7 @@ from subgrid.records.manifest import read_manifest
 from subgrid.records.plan import Part
 from subgrid.records.reader import Dataset, StreamSettings
 from subgrid.source import retries
+from subgrid.source.hub import files as hub_files
 from subgrid.source.locations import Location
 from subgrid.training.loop import train
 
@@ -176,6 +179,18 @@ def test_a_planned_build_lists_no_folder_of_steps_for_its_files(
     assert build(ready, tmp_path / "out") is not None
     assert len(hf.requests("hub", "/tree/")) - before <= 1, "and the one that looks for what made-up data have"
     assert len(hf.requests("hub", r"/resolve/.*\.(mli|mlo)\.")) == 2 * 19
+
+
+def test_a_hub_that_does_not_list_is_given_up(hf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library lists without a limit, in threads that the end of a program waits for: those must end too."""
+    monkeypatch.setattr(hub_files, "SILENCE", 0.1)
+    monkeypatch.setattr(retries, "PAUSES", (0.001,))
+    monkeypatch.setattr("huggingface_hub.utils._http.time", SimpleNamespace(sleep=lambda seconds: None))
+    hf.faults = [fault(hf, "/tree/", pause=3.0, times=99, at="hub")]
+    with pytest.raises(InputError, match=rf"{URL}: cannot be listed \(.*Timeout.*\); see to it that it can, and run"):
+        prepare(Location(URL), _small())
+    assert len(hf.requests("hub", "/tree/")) == 12, "six tries of the library, twice"
+    assert not [one for one in threading.enumerate() if one.name.startswith("hf-ls-tree")]
 
 
 def test_what_is_no_repository_is_told(hf: Any) -> None:

@@ -15,13 +15,16 @@ import numpy as np
 
 from subgrid.errors import InputError, MissingExtraError
 from subgrid.source.hub import files as hub_files
-from subgrid.source.retries import limited, reason, retried, transient, within
+from subgrid.source.retries import enduring, limited, reason, retried, transient, within
 
 GRID_ENDING = "_grid-info.nc"
 """How the name of the grid file ends that lies beside raw steps."""
 
 SILENCE = 300.0
-"""Seconds after which a remote file that is not there counts as failed: 96 MB, a high-resolution file, at 0.3 MB/s."""
+"""Seconds after which a request counts as failed: 96 MB, a high-resolution file, come within it at 0.3 MB/s."""
+
+LISTING = 1800.0
+"""Seconds for all pages of a listing: 420,480 files are 421 pages of a thousand, and a busy server asks for pauses."""
 
 _EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "s3a": "s3", "hf": "hub"}
 
@@ -44,7 +47,10 @@ def file_system(url: str) -> tuple[Any, str]:
     from fsspec.core import url_to_fs
 
     try:
-        return url_to_fs(url)
+        found: tuple[Any, str] = url_to_fs(url)
+        if url.startswith("hf://"):
+            hub_files.limit_silence()
+        return found
     except ImportError as error:
         scheme = url.split("://")[0]
         extra = _EXTRAS.get(scheme)
@@ -55,9 +61,12 @@ def file_system(url: str) -> tuple[Any, str]:
 
 
 def there_is(system: Any, path: str) -> bool:
-    """Whether a file system has a file or folder; unlike its ``exists``, an error is no answer, and raised."""
+    """Whether a file system has a file or folder; unlike its ``exists``, an error is no answer, and raised.
+
+    So is TimeoutError, when no answer comes in time.
+    """
     try:
-        system.info(path)
+        within(SILENCE, system, "info", path)
     except FileNotFoundError as error:
         if transient(error):
             raise
@@ -101,7 +110,10 @@ class Location:
         except FileNotFoundError:
             return self  # whoever lists it will tell
         except Exception as error:
-            raise InputError(f"{shown(self.url)}: cannot be looked up ({reason(error)})") from error
+            raise InputError(
+                f"{shown(self.url)}: cannot be looked up ({reason(error)}); see to it that it can, and run the same "
+                "command again"
+            ) from error
         return replace(self, commit=found)
 
     def _place(self, name: str = "") -> tuple[Any, str]:
@@ -118,14 +130,20 @@ class Location:
             raise InputError(f"{self.url}: is a file; expected a folder of raw steps, a data set, .csv or .parquet")
         try:
             there = retried(lambda: there_is(system, path))
-            found = retried(lambda: system.find(path) if self.remote else [*_files_below(path)]) if there else []
+            found = retried(lambda: self._below(system, path), again=enduring(1)) if there else []
         except Exception as error:
-            raise InputError(f"{shown(self.url)}: cannot be listed ({reason(error)})") from error
+            raise InputError(
+                f"{shown(self.url)}: cannot be listed ({reason(error)}); see to it that it can, and run the same "
+                "command again"
+            ) from error
         if not there:
             raise InputError(
                 f"{shown(self.url)}: no such folder; expected raw steps laid out like train/0001-02/*.mli.*.nc"
             )
         return sorted(name.removeprefix(start) for name in found)
+
+    def _below(self, system: Any, path: str) -> list[str]:
+        return list(within(LISTING, system, "find", path) if self.remote else _files_below(path))
 
     def read(self, name: str, memory: np.ndarray | None = None) -> np.ndarray:
         """The bytes of one file, uint8 (size,); raises FileNotFoundError when it is absent.
@@ -165,7 +183,10 @@ class Location:
         try:
             return retried(lambda: there_is(system, path))
         except Exception as error:
-            raise InputError(f"{self.label(name)}: cannot be looked up ({reason(error)})") from error
+            raise InputError(
+                f"{self.label(name)}: cannot be looked up ({reason(error)}); see to it that it can, and run the same "
+                "command again"
+            ) from error
 
     def open_file(self) -> Any:
         """The location itself, where it is one file, opened for reading bytes."""

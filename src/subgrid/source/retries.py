@@ -91,6 +91,21 @@ def retried(
     raise AssertionError("the last try ends in a result or an error")
 
 
+def enduring(silences: int) -> Callable[[Exception], bool]:
+    """Whether an error may pass, as ``transient`` says, but for the last of so many tries that brought nothing in time.
+
+    For one call of ``retried``: it counts.
+    """
+    seen = 0
+
+    def again(error: Exception) -> bool:
+        nonlocal seen
+        seen += isinstance(error, TimeoutError)
+        return seen < silences and transient(error)
+
+    return again
+
+
 def within(seconds: float, system: Any, name: str, *arguments: Any, **options: Any) -> Any:
     """Call a method of a file system; raises TimeoutError when it brings nothing in time."""
     if getattr(system, "async_impl", False):

@@ -7,7 +7,6 @@ import re
 from typing import Any
 
 from subgrid import __version__
-from subgrid.source.hub.pace import Patience
 from subgrid.source.hub.repository import RemoteFile
 from subgrid.source.hub.transfer import hasher
 
@@ -16,8 +15,31 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _KINDS = {"git:": re.compile(r"[0-9a-f]{40}"), "sha256:": re.compile(r"[0-9a-f]{64}")}
 
 
+SILENCE = 30.0
+"""Seconds without a byte after which a request of the hub's library is given up."""
+
+
 class WrongBytesError(OSError):
     """What came is not what the hub lists; a bad copy on the way may be gone with the next try."""
+
+
+def limit_silence() -> None:
+    """Give the library's requests that have no limit, those of listings, one of ours.
+
+    It lists in threads of its own, and a program that ends waits for them: a limit around the call would not do.
+    """
+    from huggingface_hub import get_session
+
+    client = get_session()
+    hooks = client.event_hooks
+    if _limit not in hooks["request"]:
+        client.event_hooks = {**hooks, "request": [*hooks["request"], _limit]}
+
+
+def _limit(request: Any) -> None:
+    limits = request.extensions.get("timeout") or {}
+    if all(limit is None for limit in limits.values()):
+        request.extensions = {**request.extensions, "timeout": dict.fromkeys(("connect", "read", "write"), SILENCE)}
 
 
 def in_repository(url: str) -> bool:
@@ -44,7 +66,7 @@ def newest_commit(system: Any, path: str) -> str:
 
     place = system.resolve_path(path)
     api = HfApi(endpoint=system.endpoint, token=system.token, library_name="subgrid", library_version=__version__)
-    info = api.repo_info(place.repo_id, revision=place.revision, repo_type=place.repo_type, timeout=Patience().silence)
+    info = api.repo_info(place.repo_id, revision=place.revision, repo_type=place.repo_type, timeout=SILENCE)
     return str(info.sha or "")
 
 
@@ -64,8 +86,7 @@ def read_checked(system: Any, path: str) -> bytes:
     headers["Accept-Encoding"] = "identity"
     failed: Exception | None = None
     content = b""
-    timeout = Patience().silence
-    with http_stream_backoff("GET", url, headers=headers, timeout=timeout) as response:
+    with http_stream_backoff("GET", url, headers=headers, timeout=SILENCE) as response:
         hf_raise_for_status(response)
         try:
             content = response.read()

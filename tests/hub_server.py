@@ -32,6 +32,7 @@ class Fault:
         status, headers: answer with this and nothing else.
         cut: close the connection after this many bytes of the body.
         wrong: serve other bytes of the same length.
+        flip: serve one wrong bit, in the last number of the content.
         plain: ignore the range that is asked for.
         pause: s to wait before each 16 kB of the body.
         at: "hub" or "store".
@@ -43,6 +44,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     cut: int | None = None
     wrong: bool = False
+    flip: bool = False
     plain: bool = False
     pause: float = 0.0
     at: str = "store"
@@ -66,7 +68,8 @@ class HubServer:
     Attributes:
         files: content by path in the repository.
         repository: the one that exists.
-        commit: the newest one; the only one that can be asked for.
+        commit: the newest one, which holds ``files``.
+        older: content by path of earlier commits, by commit.
         token: where set, whoever does not send it gets 401.
         page: entries of a page of the listing.
         small: names kept in git itself, not in large-file storage.
@@ -79,6 +82,7 @@ class HubServer:
     files: dict[str, bytes]
     repository: str = "LEAP/ClimSim_low-res"
     commit: str = COMMIT
+    older: dict[str, dict[str, bytes]] = field(default_factory=dict)
     token: str | None = None
     page: int = 1000
     small: set[str] = field(default_factory=set)
@@ -138,6 +142,8 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     hub: HubServer
     at: str
+    revision: str
+    files: dict[str, bytes]
 
     def log_message(self, *_: object) -> None:
         """Be silent."""
@@ -159,7 +165,9 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(fault.pause)
             self.close_connection = True
         elif self.at == "store":
-            self.bytes_of(unquote(urlsplit(self.path).path[1:]), fault)
+            url = urlsplit(self.path)
+            self.at_revision(parse_qs(url.query).get("at", ["main"])[0])
+            self.bytes_of(unquote(url.path[1:]), fault)
         elif self.hub.token and headers.get("authorization") != f"Bearer {self.hub.token}":
             self.answer(401, b"", {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"})
         else:
@@ -168,23 +176,34 @@ class Handler(BaseHTTPRequestHandler):
     def api(self, url: Any, fault: Fault) -> None:
         """Commit, listing, and where a file is."""
         path, query, name = unquote(url.path), parse_qs(url.query), re.escape(self.hub.repository)
-        if re.fullmatch(f"/api/datasets/{name}(/revision/(main|{self.hub.commit}))?", path):
-            self.json({"id": self.hub.repository, "sha": self.hub.commit})
+        if found := re.fullmatch(f"/api/datasets/{name}(?:/revision/([^/]+))?", path):
+            if self.at_revision(found[1] or "main"):
+                self.json({"id": self.hub.repository, "sha": self.revision})
         elif found := re.fullmatch(f"/api/datasets/{name}/tree/([^/]+)/?(.*)", path):
             self.tree(*found.groups(), query)
         elif found := re.fullmatch(f"/api/datasets/{name}/paths-info/([^/]+)", path):
             asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())["paths"]
-            self.json([entry for one in asked if (entry := self.anything(one.strip("/")))])
+            if self.at_revision(found[1]):
+                self.json([entry for one in asked if (entry := self.anything(one.strip("/")))])
         elif found := re.fullmatch(f"/datasets/{name}/resolve/([^/]+)/(.*)", path):
             self.resolve(*found.groups(), fault)
         else:
             self.answer(404, b"", {"X-Error-Code": "RepoNotFound"})
 
+    def at_revision(self, revision: str) -> bool:
+        """Look at the files of a commit; where there is none, say so and return False."""
+        self.revision = self.hub.commit if revision == "main" else revision
+        known = {**self.hub.older, self.hub.commit: self.hub.files}
+        self.files = known.get(self.revision, {})
+        if self.revision not in known:
+            self.answer(404, b"", {"X-Error-Code": "RevisionNotFound"})
+        return self.revision in known
+
     def tree(self, revision: str, folder: str, query: dict[str, list[str]]) -> None:
-        if revision not in ("main", self.hub.commit):
-            return self.answer(404, b"", {"X-Error-Code": "RevisionNotFound"})
+        if not self.at_revision(revision):
+            return None
         start = f"{folder}/" if folder else ""
-        inside = sorted(name for name in self.hub.files if name.startswith(start))
+        inside = sorted(name for name in self.files if name.startswith(start))
         if not inside:
             return self.answer(404, b"", {"X-Error-Code": "EntryNotFound"})
         deep = query.get("recursive", ["False"])[0].lower() == "true"
@@ -200,34 +219,35 @@ class Handler(BaseHTTPRequestHandler):
 
     def anything(self, name: str) -> dict[str, Any] | None:
         """A file or a folder as listings have it; None where there is neither."""
-        if name in self.hub.files:
+        if name in self.files:
             return self.entry(name)
-        if not any(file.startswith(f"{name}/") for file in self.hub.files):
+        if not any(file.startswith(f"{name}/") for file in self.files):
             return None
         return {"type": "directory", "oid": "0" * 40, "size": 0, "path": name}
 
     def entry(self, name: str) -> dict[str, Any]:
-        content = self.hub.files[name]
+        content = self.files[name]
         entry: dict[str, Any] = {"type": "file", "oid": git_sha1(content), "size": len(content), "path": name}
         if name not in self.hub.small:
             entry |= {"lfs": {"oid": sha256(content), "size": len(content), "pointerSize": 132}, "xetHash": "ab" * 32}
         return entry
 
     def resolve(self, revision: str, name: str, fault: Fault) -> None:
-        if revision not in ("main", self.hub.commit):
-            return self.answer(404, b"", {"X-Error-Code": "RevisionNotFound"})
-        if name not in self.hub.files or name in self.hub.lost:
+        if not self.at_revision(revision):
+            return None
+        if name not in self.files or name in self.hub.lost:
             return self.answer(404, b"", {"X-Error-Code": "EntryNotFound"})
-        content = self.hub.files[name]
-        headers = {"X-Repo-Commit": self.hub.commit, "Accept-Ranges": "bytes"}
+        content = self.files[name]
+        headers = {"X-Repo-Commit": self.revision, "Accept-Ranges": "bytes"}
         if name in self.hub.small:
             return self.bytes_of(name, fault, headers | {"ETag": f'"{git_sha1(content)}"'})
         headers |= {"X-Linked-Etag": f'"{sha256(content)}"', "X-Linked-Size": str(len(content))}
-        self.answer(302, b"", headers | {"Location": f"{self.hub.store}/{quote(name)}?{SIGNATURE}"})
+        older = f"&at={self.revision}" if self.revision in self.hub.older else ""
+        self.answer(302, b"", headers | {"Location": f"{self.hub.store}/{quote(name)}?{SIGNATURE}{older}"})
 
     def bytes_of(self, name: str, fault: Fault, headers: dict[str, str] | None = None) -> None:
         """Content, or the range of it that is asked for."""
-        content = self.hub.files[name]
+        content = self.files[name]
         first, last, headers = 0, len(content) - 1, dict(headers or {"ETag": f'"{sha256(content)}"'})
         if (asked := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))) and not fault.plain:
             first, last = int(asked[1]), min(int(asked[2] or last), last)
@@ -235,6 +255,7 @@ class Handler(BaseHTTPRequestHandler):
                 return self.answer(416, b"", {"Content-Range": f"bytes */{len(content)}"})
             headers["Content-Range"] = f"bytes {first}-{last}/{len(content)}"
         body = bytes(byte ^ 1 for byte in content) if fault.wrong else content
+        body = body[:-6] + bytes([body[-6] ^ 1]) + body[-5:] if fault.flip else body
         self.answer(206 if "Content-Range" in headers else 200, body[first : last + 1], headers, fault, name)
 
     def json(self, data: Any, headers: dict[str, str] | None = None) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from servers import web_server
 from subgrid import inspection
-from subgrid.errors import DatasetError
+from subgrid.errors import DatasetError, InputError
 from subgrid.inspection import inspect
 from subgrid.prediction.store import StoredPrediction
 from subgrid.records.blueprint import BuildSettings
@@ -124,6 +125,22 @@ def test_raw_steps_are_counted(synthetic_source: Path) -> None:
     assert (found["kind"], found["steps"]) == ("raw steps", len(files))
     assert found["first"] in files[0].name and found["last"] in files[-1].name
     assert len(found["without_mlo"]) == 1
+
+
+def test_raw_steps_at_a_url_are_told_from_what_is_none(synthetic_source: Path, tmp_path: Path) -> None:
+    """A web server answers 404 for the manifest that is not there: an answer, not a failure."""
+    pytest.importorskip("aiohttp")
+    (tmp_path / "train").symlink_to(synthetic_source / "train")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "notes.txt").write_text("text")
+    with web_server(tmp_path, lambda path: "") as url:
+        here, there = inspect(tmp_path), inspect(url)
+        assert there.pop("path") == url and here.pop("path") == str(tmp_path)
+        assert there == here and there["kind"] == "raw steps"
+        with pytest.raises(DatasetError, match=f"^{url}empty: holds no raw steps, data set, build, run or prediction"):
+            inspect(f"{url}empty")
+        with pytest.raises(InputError, match=f"^{url}absent: no such folder; expected raw steps laid out like"):
+            inspect(f"{url}absent")
 
 
 @pytest.mark.parametrize(

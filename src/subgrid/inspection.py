@@ -17,7 +17,7 @@ from subgrid.records.place import holds_dataset
 from subgrid.records.pointer import read_pointer
 from subgrid.records.reader import Dataset
 from subgrid.source.locations import Location, is_remote, shown
-from subgrid.source.steps import list_steps
+from subgrid.source.steps import pair
 from subgrid.statistics.compare import compare_tables, read_any
 from subgrid.statistics.table import Table
 
@@ -27,7 +27,7 @@ _HEAD = ("variable", "levels", "unit", "min", "mean", "max", "std", "constant")
 def inspect(place: str | Path) -> dict[str, Any]:
     """Describe a folder, or a data set or raw steps at a URL or behind a pointer, as plain data.
 
-    ``kind`` says what it is. Raises DatasetError when it is none of ours.
+    ``kind`` says what it is. Raises DatasetError when it is none of ours, InputError when it cannot be listed.
     """
     if is_remote(str(place)) or read_pointer(Path(place)):
         return _dataset(place) if holds_dataset(place) else _raw(place)
@@ -41,10 +41,7 @@ def inspect(place: str | Path) -> dict[str, Any]:
         return found
     if (path / "recipe.yaml").exists():
         return _run(path)
-    try:
-        return _raw(path)
-    except InputError as error:
-        raise DatasetError(f"{path}: holds no raw steps, data set, build, run or prediction ({error})") from error
+    return _raw(path)
 
 
 def _chain(path: Path) -> dict[str, Any]:
@@ -145,10 +142,14 @@ def _run(path: Path) -> dict[str, Any]:
 
 
 def _raw(path: str | Path) -> dict[str, Any]:
-    steps = list_steps(Location(str(path)))
+    where, names = shown(str(path)), Location(str(path)).names()
+    try:
+        steps = pair(names, where)
+    except InputError as error:
+        raise DatasetError(f"{where}: holds no raw steps, data set, build, run or prediction ({error})") from error
     return {
         "kind": "raw steps",
-        "path": shown(str(path)),
+        "path": where,
         "steps": len(steps),
         "first": steps[0].label,
         "last": steps[-1].label,

@@ -1,10 +1,14 @@
 """``hf://``: raw steps built from, and data sets read from, a hub on loopback by the real client."""
 
+import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import fsspec
@@ -14,10 +18,13 @@ import torch
 from subgrid.errors import DatasetError, InputError
 from subgrid.recipe import parse_recipe
 from subgrid.records.bucket import Fetching
-from subgrid.records.build import build, prepare
+from subgrid.records.build import Running, build, prepare, save_plan
+from subgrid.records.ledger import done_groups
 from subgrid.records.manifest import read_manifest
+from subgrid.records.plan import Part
 from subgrid.records.reader import Dataset, StreamSettings
 from subgrid.source import retries
+from subgrid.source.hub import files as hub_files
 from subgrid.source.locations import Location
 from subgrid.training.loop import train
 
@@ -95,6 +102,95 @@ def _small() -> Any:
     from subgrid.records.blueprint import BuildSettings
 
     return BuildSettings(shard_size=150_000)
+
+
+def test_one_wrong_bit_on_the_way_is_fetched_again(
+    hf: Any, synthetic_source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of the right size and with a sound header: nothing but the digest tells."""
+    monkeypatch.setattr(retries, "PAUSES", (0.001,) * 5)
+    hold(hf, synthetic_source)
+    flips = [fault(hf, "mli", flip=True, times=2), fault(hf, "mlo", flip=True, times=3)]
+    hf.faults = [*flips, fault(hf, "grid-info", flip=True)]
+    made = build(prepare(Location(URL), _small(), validation="every=5"), tmp_path / "out")
+    local = build(prepare(Location(str(synthetic_source)), _small(), validation="every=5"), tmp_path / "local")
+    assert made is not None and local is not None and made.digest == local.digest
+    assert not any(one.times for one in hf.faults)
+
+
+@pytest.mark.parametrize("small", [False, True])
+def test_a_bit_that_stays_wrong_stops_the_build(
+    hf: Any, synthetic_source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, small: bool
+) -> None:
+    """Whether the hub keeps the file in large-file storage or in git itself; what is half built is no data set."""
+    monkeypatch.setattr(retries, "PAUSES", (0.001,) * 2)
+    hold(hf, synthetic_source)
+    name = sorted(name for name in hf.files if ".mlo." in name)[4]
+    hf.small = {name} if small else set()
+    hf.faults = [fault(hf, name, flip=True, times=99, at="hub" if small else "store")]
+    digest = sys.modules["hub_server"].git_sha1(hf.files[name]) if small else sha256(hf.files[name]).hexdigest()
+    prepared, out = prepare(Location(URL), _small(), validation="every=5"), tmp_path / "out"
+    told = rf"{URL}/{name}: cannot be read \(.*expected {'git' if small else 'sha256'} {digest}, found [0-9a-f]+\)"
+    with pytest.raises(InputError, match=f"{told}; nothing is lost: run the same command again"):
+        build(prepared, out)
+    assert not (out / "dataset.json").exists() and len(done_groups(out, prepared.blueprint.groups)) < 13
+    hf.faults = []
+    made = build(prepared, out)
+    local = build(prepare(Location(str(synthetic_source)), _small(), validation="every=5"), tmp_path / "local")
+    assert made is not None and local is not None and made.digest == local.digest
+
+
+def test_all_parts_read_the_commit_of_the_plan(hf: Any, synthetic_source: Path, tmp_path: Path) -> None:
+    """What is pushed to the hub between two parts is not read, with a plan file and in a shared folder alike."""
+    hold(hf, synthetic_source)
+    first, path = hf.commit, tmp_path / "plan.json"
+    local = build(prepare(Location(str(synthetic_source)), _small(), validation="every=5"), tmp_path / "local")
+    ready = prepare(Location(URL), _small(), validation="every=5", plan=path)
+    build(ready, tmp_path / "planned", Running(Part(1, 2)))
+    build(prepare(Location(URL), _small(), validation="every=5"), tmp_path / "shared", Running(Part(1, 2)))
+    assert json.loads(path.read_text())["commit"] == first
+    hf.older, hf.commit = {first: hf.files}, "f" * 40
+    hf.files = {
+        name: content[:-6] + b"\x01" + content[-5:] if ".mlo." in name else content
+        for name, content in hf.files.items()
+    }
+    type(fsspec.core.url_to_fs(URL)[0]).clear_instance_cache()
+    planned = build(prepare(Location(URL), _small(), plan=path), tmp_path / "planned", Running(Part(2, 2)))
+    shared = build(prepare(Location(URL), _small(), validation="every=5"), tmp_path / "shared", Running(Part(2, 2)))
+    assert local is not None and planned is not None and shared is not None
+    assert planned.digest == shared.digest == local.digest and planned.source == URL
+    anew = build(prepare(Location(URL), _small(), validation="every=5"), tmp_path / "anew")
+    assert anew is not None and anew.digest != local.digest, "a new plan takes the newest commit"
+    with pytest.raises(InputError, match=f"names another commit than the plan was made of, {first}; leave it out"):
+        prepare(Location(f"{URL}@{'f' * 40}"), _small(), plan=path)
+
+
+def test_a_planned_build_lists_no_folder_of_steps_for_its_files(
+    hf: Any, synthetic_source: Path, tmp_path: Path
+) -> None:
+    """The digest comes with each answer: one request of the hub a file, besides what tells whether the plan fits."""
+    hold(hf, synthetic_source)
+    path = tmp_path / "plan.json"
+    save_plan(prepare(Location(URL), _small(), validation="every=5", plan=path))
+    type(fsspec.core.url_to_fs(URL)[0]).clear_instance_cache()
+    hf.asked.clear()
+    ready = prepare(Location(URL), _small(), plan=path)
+    before = len(hf.requests("hub", "/tree/"))
+    assert build(ready, tmp_path / "out") is not None
+    assert len(hf.requests("hub", "/tree/")) - before <= 1, "and the one that looks for what made-up data have"
+    assert len(hf.requests("hub", r"/resolve/.*\.(mli|mlo)\.")) == 2 * 19
+
+
+def test_a_hub_that_does_not_list_is_given_up(hf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library lists without a limit, in threads that the end of a program waits for: those must end too."""
+    monkeypatch.setattr(hub_files, "SILENCE", 0.1)
+    monkeypatch.setattr(retries, "PAUSES", (0.001,))
+    monkeypatch.setattr("huggingface_hub.utils._http.time", SimpleNamespace(sleep=lambda seconds: None))
+    hf.faults = [fault(hf, "/tree/", pause=3.0, times=99, at="hub")]
+    with pytest.raises(InputError, match=rf"{URL}: cannot be listed \(.*Timeout.*\); see to it that it can, and run"):
+        prepare(Location(URL), _small())
+    assert len(hf.requests("hub", "/tree/")) == 12, "six tries of the library, twice"
+    assert not [one for one in threading.enumerate() if one.name.startswith("hf-ls-tree")]
 
 
 def test_what_is_no_repository_is_told(hf: Any) -> None:

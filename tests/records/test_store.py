@@ -4,15 +4,17 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import fsspec
 import pytest
 
 from subgrid.errors import DatasetError, InputError, SettingsError, SubgridError
+from subgrid.records import store as store_module
 from subgrid.records.store import LocalStore, RemoteStore, Store, as_store, refuse_processes, write_json
-from subgrid.source import retries
+from subgrid.source import locations, retries
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -164,3 +166,51 @@ def test_what_killed_builders_left_is_swept_unless_another_one_is_at_work(tmp_pa
     with LocalStore(tmp_path).held():
         assert not left[0].exists()
     assert os.listdir(tmp_path) == ["parts"]
+
+
+def test_an_upload_that_does_not_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three times, the limit growing with the file; then the error says what to do, and nothing is left."""
+    monkeypatch.setattr(locations, "SILENCE", 0.05)
+    monkeypatch.setattr(retries, "PAUSES", (0.001,) * 5)
+    over, sent, limits = threading.Event(), [], []
+
+    def silent(self: object, here: str, there: str, **more: object) -> None:
+        sent.append(there)
+        over.wait(20)
+
+    def noted(seconds: float, call: Callable[[], object]) -> object:
+        limits.append(seconds)
+        return retries.limited(min(seconds, 0.05), call)
+
+    store = as_store("memory://silent/out", tmp_path)
+    monkeypatch.setattr(store_module, "limited", noted)
+    with monkeypatch.context() as context, store.held():
+        context.setattr(type(fsspec.filesystem("memory")), "put_file", silent)
+        told = (
+            r"memory://silent/out/shards/x: cannot be written \(no answer in time\); nothing is lost: .* run the same"
+        )
+        for size in (10, 64_000_000):
+            store.place("shards/x").touch()
+            os.truncate(store.place("shards/x"), size)
+            with pytest.raises(SubgridError, match=told):
+                store.deliver("shards/x")
+        over.set()
+        assert len(sent) == 6 and limits == [0.05] * 3 + [640.0] * 3
+        assert not store.place("shards/x").exists()
+    assert store.listing("shards") == set()
+
+
+@pytest.mark.parametrize(("method", "call"), [("info", "exists"), ("ls", "listing"), ("cat_file", "read")])
+def test_a_store_that_does_not_answer_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, call: str
+) -> None:
+    monkeypatch.setattr(locations, "SILENCE", 0.05)
+    monkeypatch.setattr(retries, "PAUSES", (0.001,))
+    over = threading.Event()
+    with monkeypatch.context() as context:
+        context.setattr(type(fsspec.filesystem("memory")), method, lambda *some, **more: over.wait(20))
+        with pytest.raises(
+            SubgridError, match=r"memory://silent/a: cannot be .* \(no answer in time\); nothing is lost"
+        ):
+            getattr(as_store("memory://silent", tmp_path), call)("a")
+        over.set()

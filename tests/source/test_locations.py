@@ -1,6 +1,7 @@
 """Local folders and other file systems look alike."""
 
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from subgrid.errors import InputError, MissingExtraError
+from subgrid.source import locations, retries
 from subgrid.source.locations import Location
 
 CONTENTS = {"train/0001-02/b.nc": b"\x00\x01\xff", "train/0001-02/a.nc": b"", "grid.nc": bytes(range(256))}
@@ -120,3 +122,34 @@ def test_a_location_that_is_a_file_is_opened(tmp_path: Path) -> None:
 def test_a_file_is_no_folder_of_steps(folder: Path) -> None:
     with pytest.raises(InputError, match="grid.nc: is a file; expected a folder of raw steps"):
         Location(str(folder / "grid.nc")).names()
+
+
+def test_a_server_that_does_not_answer_is_given_up(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When listing and when looking up: once, and as often as any other failure."""
+    monkeypatch.setattr(locations, "SILENCE", 0.05)
+    monkeypatch.setattr(locations, "LISTING", 0.05)
+    monkeypatch.setattr(retries, "PAUSES", (0.001, 0.001))
+    over, asked = threading.Event(), []
+
+    def silent(self: object, path: str, **more: object) -> None:
+        asked.append(path)
+        over.wait(20)
+
+    location = Location(memory)
+    with monkeypatch.context() as context:
+        context.setattr(type(fsspec.filesystem("memory")), "find", silent)
+        told = r"raw: cannot be listed \(no answer in time\); see to it that it can, and run the same command again"
+        with pytest.raises(InputError, match=told):
+            location.names()
+        assert len(asked) == 1
+        context.setattr(type(fsspec.filesystem("memory")), "info", silent)
+        with pytest.raises(InputError, match=r"raw/grid.nc: cannot be looked up \(no answer in time\); see to it"):
+            location.exists("grid.nc")
+        assert len(asked) == 4
+        over.set()
+    assert location.exists("grid.nc") and location.names() == sorted(CONTENTS)
+
+
+def test_a_place_that_has_no_commits_stays_as_it_is(memory: str, folder: Path) -> None:
+    for url in (memory, str(folder), "hf://buckets/me/raw"):
+        assert Location(url).pinned("f" * 40) == Location(url)

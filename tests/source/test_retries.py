@@ -1,13 +1,14 @@
 """What may pass is tried again, what may not is told at once."""
 
 import errno
+import threading
 import time
 from json import JSONDecodeError
 
 import pytest
 
 from subgrid.source import retries
-from subgrid.source.retries import reason, retried, transient, within
+from subgrid.source.retries import enduring, limited, reason, retried, transient, within
 
 
 class ClientError(Exception):
@@ -104,7 +105,7 @@ def test_another_patience(pauses: list[float]) -> None:
 
 def test_a_reason_is_one_line() -> None:
     assert reason(OSError("one\n  two")) == "OSError: one two"
-    assert reason(TimeoutError()) == "TimeoutError"
+    assert reason(TimeoutError()) == "no answer in time"
 
 
 class Slow:
@@ -123,3 +124,27 @@ def test_a_call_that_brings_nothing_in_time_has_failed() -> None:
         within(5, Slow(), "info", "absent")
     with pytest.raises(TimeoutError):
         within(0.05, Slow(), "info", "here", pause=1)
+
+
+def test_a_call_that_does_not_return_is_left_alone() -> None:
+    over = threading.Event()
+    with pytest.raises(TimeoutError) as error:
+        limited(0.05, lambda: over.wait(20))
+    over.set()
+    assert reason(error.value) == "no answer in time"
+    assert limited(5, lambda: "done") == "done"
+    with pytest.raises(ZeroDivisionError):
+        limited(5, lambda: 1 / 0)
+
+
+def test_silence_is_borne_fewer_times_than_other_failures(pauses: list[float]) -> None:
+    failures: list[Exception] = [OSError("cut"), TimeoutError(), OSError("cut"), TimeoutError(), OSError("cut")]
+
+    def call() -> str:
+        if failures:
+            raise failures.pop(0)
+        return "done"
+
+    with pytest.raises(TimeoutError):
+        retried(call, again=enduring(2))
+    assert len(failures) == 1 and retried(call, again=enduring(2)) == "done"

@@ -116,8 +116,8 @@ class Blueprint:
         parts = {**asdict(self.settings), "plan": self.plan.digest, "grid": self.grid.digest}
         return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
-    def lay(self, out: Store | Path) -> None:
-        """Lay the blueprint into the folder of a build, or compare it with the one that is there.
+    def lay(self, out: Store | Path) -> "Blueprint":
+        """Lay the blueprint into the folder of a build, or compare it with the one that is there, and return that.
 
         Raises:
             DatasetError: the folder holds something else, or a build of other settings, plan or grid (named).
@@ -131,10 +131,10 @@ class Blueprint:
             store.write(GRID_FILE, self.grid.write)
             write_json(store, PLAN_FILE, self.plan.to_json())
             write_json(store, BUILD_FILE, {"format": FORMAT, **asdict(self.settings)})
-        self.compare(store)  # another part may have been first
+        return self.compare(store)  # another part may have been first
 
-    def compare(self, out: Store | Path) -> None:
-        """Raise DatasetError, naming what differs, unless this is the blueprint that lies in a folder."""
+    def compare(self, out: Store | Path) -> "Blueprint":
+        """The blueprint that lies in a folder; raises DatasetError, naming what differs, unless it is this one."""
         found = read_blueprint(out)
         for name, one, other in (
             *((key, getattr(found.settings, key), value) for key, value in asdict(self.settings).items()),
@@ -146,6 +146,7 @@ class Blueprint:
                     f"{as_store(out).label()}: holds a build with {name} = {one}, this one has {name} = {other}; use "
                     "another folder, or the same settings to go on with it"
                 )
+        return found
 
 
 def _refuse_strangers(store: Store) -> None:

@@ -144,6 +144,7 @@ def prepare(
     """
     asked = wanted if isinstance(wanted, Wanted) else Wanted(wanted)
     known = read_plan(plan) if plan is not None and plan.exists() else None
+    source = source.pinned(known.commit if known else "")
     drawn_so = known is not None and asked.draw is not None and known.draw == asked.described(settings.seed)
     unsaid = not validation and asked.choice == EVERY_STEP and (asked.draw is None or drawn_so)
     if known is not None and known.naming is not None and unsaid:
@@ -161,7 +162,7 @@ def prepare(
             )
         known = made
     listed = {step.label: step for step in steps if step.mlo is not None}
-    return Prepared(source, listed, Blueprint(settings, known, frozen_grid), plan)
+    return Prepared(source, listed, Blueprint(settings, replace(known, commit=source.commit), frozen_grid), plan)
 
 
 def _unlisted(source: Location, settings: BuildSettings, plan: Plan, grid: Path | None, file: Path | None) -> Prepared:
@@ -175,7 +176,8 @@ def _unlisted(source: Location, settings: BuildSettings, plan: Plan, grid: Path 
             f"{source.label(ends[0].mli)}: the file is not there, nor others of {file}; is this the plan's source?"
         )
     frozen_grid = Grid.read(grid) if grid else read_grid(source, naming.grid)
-    return Prepared(source, steps, Blueprint(settings, plan, frozen_grid), file, listed=False)
+    pinned = replace(plan, commit=source.commit)
+    return Prepared(source, steps, Blueprint(settings, pinned, frozen_grid), file, listed=False)
 
 
 def estimate(prepared: Prepared, out: Path | str, scratch: Path | None = None) -> Estimate:
@@ -237,7 +239,11 @@ def build(prepared: Prepared, out: Store | Path | str, running: Running = Runnin
             store.scratch, _scratch(blueprint, min(2 * running.workers, len(running.part.of(blueprint.groups))))
         )
     with store.held():
-        blueprint.lay(store)
+        laid = blueprint.lay(store)
+        if isinstance(
+            prepared.source, Location
+        ):  # whoever began here chose the commit, also where no plan file was named
+            prepared = replace(prepared, source=prepared.source.pinned(laid.plan.commit))
         settle_origin(store, origin)
         _make(prepared, store, running)
         write_part(store, running.part, blueprint)

@@ -34,6 +34,7 @@ class Plan:
         skipped: labels of listed steps without an ``mlo``; they take no place.
         draw: how the steps were drawn from those of the source, empty where they were not.
         naming: how the source calls the files, where the names follow from the labels.
+        commit: of the repository of the hub that was listed, which every part then reads; empty for other sources.
     """
 
     training: tuple[str, ...]
@@ -43,6 +44,7 @@ class Plan:
     skipped: tuple[str, ...] = ()
     draw: str = ""
     naming: Naming | None = None
+    commit: str = ""
 
     def steps(self, split: str) -> tuple[str, ...]:
         """Labels of the steps that a split's groups are cut from."""
@@ -50,7 +52,7 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of steps and splits; what was skipped does not count, it takes no place."""
+        """SHA-256 of steps and splits; what was skipped does not count, it takes no place, nor does where they lie."""
         parts = (self.training, self.validation, self.split.partition("=")[0], self.validation_rows)
         return sha256(json.dumps(parts).encode()).hexdigest()
 
@@ -64,6 +66,7 @@ class Plan:
             "skipped": list(self.skipped),
             "draw": self.draw,
             "files": self.naming.to_json() if self.naming else None,
+            "commit": self.commit,
         }
 
     @classmethod
@@ -77,6 +80,7 @@ class Plan:
             plan = cls(
                 steps[TRAINING], steps[VALIDATION], data["split"], int(data["validation_rows"]),
                 tuple(data["skipped"]), str(data.get("draw", "")), naming,
+                str(data.get("commit", "")),
             )  # fmt: skip
             sorted_once = all(
                 list(labels) == sorted(set(labels), key=time_of) for labels in (plan.training, plan.validation)

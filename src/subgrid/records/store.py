@@ -20,11 +20,18 @@ from typing import Any, Protocol
 from subgrid.errors import DatasetError, SettingsError, SubgridError
 from subgrid.records.files import sync_folder, write_whole
 from subgrid.records.scratch import own_folder, sweep
+from subgrid.source import locations
 from subgrid.source.locations import file_system, is_remote, shown, there_is
-from subgrid.source.retries import reason, retried
+from subgrid.source.retries import PAUSES, enduring, limited, reason, retried, within
 
 PARTIAL = ".partial-"
 _OBJECT_STORES = {"gs", "gcs", "s3", "s3a", "abfs", "abfss", "az", "adl", "oci", "oss", "r2", "hf"}
+
+
+_SLOWEST = 100_000
+"""Bytes a second; an upload that is slower counts as failed: one of 64 MB after eleven minutes."""
+_UPLOADS = 3
+"""Uploads of one file that are waited for so long."""
 
 
 class Store(Protocol):
@@ -169,7 +176,7 @@ class RemoteStore:
         system, path = self._at(folder)
         system.invalidate_cache()  # other builders write there too
         try:
-            found = _tried("cannot be listed", self.label(folder), lambda: system.ls(path, detail=False))
+            found = _tried("cannot be listed", self.label(folder), lambda: _asked(system, "ls", path, detail=False))
         except FileNotFoundError:
             return set()
         names = {name.rstrip("/").rpartition("/")[2] for name in found if name.rstrip("/") != path}
@@ -178,7 +185,7 @@ class RemoteStore:
     def read(self, name: str) -> bytes:
         """See ``Store``."""
         system, path = self._at(name)
-        return bytes(_tried("cannot be read", self.label(name), lambda: system.cat_file(path)))
+        return bytes(_tried("cannot be read", self.label(name), lambda: _asked(system, "cat_file", path)))
 
     def write(self, name: str, write: Callable[[Path], object]) -> None:
         """See ``Store``."""
@@ -207,11 +214,15 @@ class RemoteStore:
     def _put(self, made: Path, name: str) -> None:
         system, path = self._at(name)
         whole = self.url.partition("://")[0] in _OBJECT_STORES
+        seconds = max(locations.SILENCE, made.stat().st_size / _SLOWEST)
 
         def put() -> None:
             if whole:
-                system.put_file(str(made), path)
-                return
+                within(seconds, system, "put_file", str(made), path)
+            else:
+                limited(seconds, put_aside)
+
+        def put_aside() -> None:
             parent, _, last = path.rpartition("/")
             aside = f"{parent}/.{last}{PARTIAL}{uuid.uuid4().hex[:8]}"
             try:
@@ -225,13 +236,13 @@ class RemoteStore:
                     system.rm_file(aside)
                 raise
 
-        _tried("cannot be written", self.label(name), put)
+        _tried("cannot be written", self.label(name), put, _UPLOADS)
 
     def remove(self, name: str) -> None:
         """See ``Store``."""
         system, path = self._at(name)
         with suppress(FileNotFoundError):
-            _tried("cannot be removed", self.label(name), lambda: system.rm_file(path))
+            _tried("cannot be removed", self.label(name), lambda: _asked(system, "rm_file", path))
 
     def begin(self, folders: tuple[str, ...]) -> None:
         """See ``Store``: object stores have no folders, and others get theirs with the first file."""
@@ -246,9 +257,13 @@ class RemoteStore:
             sweep(self.scratch)
 
 
-def _tried(what: str, label: str, call: Callable[[], Any]) -> Any:
+def _asked(system: Any, name: str, *arguments: Any, **options: Any) -> Any:
+    return within(locations.SILENCE, system, name, *arguments, **options)
+
+
+def _tried(what: str, label: str, call: Callable[[], Any], silences: int = len(PAUSES) + 1) -> Any:
     try:
-        return retried(call)
+        return retried(call, again=enduring(silences))
     except FileNotFoundError:
         raise
     except Exception as error:

@@ -18,6 +18,7 @@ T = TypeVar("T")
 PIECE = 8 << 20
 """Bytes asked for at once."""
 _SMALLEST_PIECE = 64 << 10
+_ABSENT = 404
 
 
 class TransferError(SubgridError):
@@ -112,7 +113,7 @@ def persist(call: Callable[[Any, str, str], T], name: str, origin: Origin, patie
         raise
     except Exception as raised:
         error, url = cause_of(raised), f"{origin.url.rstrip('/')}/{name}"
-        if isinstance(error, FileNotFoundError):
+        if isinstance(error, FileNotFoundError) or status_of(error) == _ABSENT:
             raise FileNotFoundError(shown(url)) from None
         raise TransferError(_told(error, url, patience)) from error
 

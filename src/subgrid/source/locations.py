@@ -7,20 +7,24 @@ variables such as ``FSSPEC_S3_ENDPOINT_URL``); what a URL says beside the place 
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from subgrid.errors import InputError, MissingExtraError
-from subgrid.source.retries import reason, retried, transient, within
+from subgrid.source.hub import files as hub_files
+from subgrid.source.retries import enduring, limited, reason, retried, transient, within
 
 GRID_ENDING = "_grid-info.nc"
 """How the name of the grid file ends that lies beside raw steps."""
 
 SILENCE = 300.0
-"""Seconds after which a remote file that is not there counts as failed: 96 MB, a high-resolution file, at 0.3 MB/s."""
+"""Seconds after which a request counts as failed: 96 MB, a high-resolution file, come within it at 0.3 MB/s."""
+
+LISTING = 1800.0
+"""Seconds for all pages of a listing: 420,480 files are 421 pages of a thousand, and a busy server asks for pauses."""
 
 _EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "s3a": "s3", "hf": "hub"}
 
@@ -43,7 +47,10 @@ def file_system(url: str) -> tuple[Any, str]:
     from fsspec.core import url_to_fs
 
     try:
-        return url_to_fs(url)
+        found: tuple[Any, str] = url_to_fs(url)
+        if url.startswith("hf://"):
+            hub_files.limit_silence()
+        return found
     except ImportError as error:
         scheme = url.split("://")[0]
         extra = _EXTRAS.get(scheme)
@@ -54,9 +61,12 @@ def file_system(url: str) -> tuple[Any, str]:
 
 
 def there_is(system: Any, path: str) -> bool:
-    """Whether a file system has a file or folder; unlike its ``exists``, an error is no answer, and raised."""
+    """Whether a file system has a file or folder; unlike its ``exists``, an error is no answer, and raised.
+
+    So is TimeoutError, when no answer comes in time.
+    """
     try:
-        system.info(path)
+        within(SILENCE, system, "info", path)
     except FileNotFoundError as error:
         if transient(error):
             raise
@@ -66,35 +76,79 @@ def there_is(system: Any, path: str) -> bool:
 
 @dataclass(frozen=True)
 class Location:
-    """A folder to read from. ``names`` are paths relative to it, with forward slashes."""
+    """A folder to read from. ``names`` are paths relative to it, with forward slashes.
+
+    Attributes:
+        url: path or URL.
+        commit: what is read of a repository of the Hugging Face hub; empty for the newest, and for other places.
+    """
 
     url: str
+    commit: str = ""
 
     @property
     def remote(self) -> bool:
         """Whether a file system other than the local one is asked."""
         return is_remote(self.url)
 
+    def pinned(self, commit: str = "") -> "Location":
+        """The same, held to a commit where there are any: to ``commit``, else to the one that the URL means now.
+
+        Raises InputError when the URL names another one, or the hub does not say.
+        """
+        if not hub_files.in_repository(self.url):
+            return self
+        system, path = file_system(self.url)
+        named = hub_files.named_commit(path)
+        if named and commit and named != commit:
+            raise InputError(
+                f"{shown(self.url)}: names another commit than the plan was made of, {commit}; leave it out of the "
+                "URL, or make another plan"
+            )
+        try:
+            found = named or commit or retried(lambda: limited(SILENCE, lambda: hub_files.newest_commit(system, path)))
+        except FileNotFoundError:
+            return self  # whoever lists it will tell
+        except Exception as error:
+            raise InputError(
+                f"{shown(self.url)}: cannot be looked up ({reason(error)}); see to it that it can, and run the same "
+                "command again"
+            ) from error
+        return replace(self, commit=found)
+
+    def _place(self, name: str = "") -> tuple[Any, str]:
+        """The file system, and the path of the folder or of a file in it."""
+        system, path = file_system(self.url)
+        path = hub_files.at_commit(path, self.commit) if self.commit else path
+        return system, f"{path.rstrip('/')}/{name}" if name else path
+
     def names(self) -> list[str]:
         """All files below the folder, sorted, links to folders followed; raises InputError when it is not there."""
-        system, path = file_system(self.url)
+        system, path = self._place()
         start = path.rstrip("/") + "/"
         if not self.remote and os.path.isfile(path):
             raise InputError(f"{self.url}: is a file; expected a folder of raw steps, a data set, .csv or .parquet")
         try:
             there = retried(lambda: there_is(system, path))
-            found = retried(lambda: system.find(path) if self.remote else [*_files_below(path)]) if there else []
+            found = retried(lambda: self._below(system, path), again=enduring(1)) if there else []
         except Exception as error:
-            raise InputError(f"{shown(self.url)}: cannot be listed ({reason(error)})") from error
+            raise InputError(
+                f"{shown(self.url)}: cannot be listed ({reason(error)}); see to it that it can, and run the same "
+                "command again"
+            ) from error
         if not there:
             raise InputError(
                 f"{shown(self.url)}: no such folder; expected raw steps laid out like train/0001-02/*.mli.*.nc"
             )
         return sorted(name.removeprefix(start) for name in found)
 
+    def _below(self, system: Any, path: str) -> list[str]:
+        return list(within(LISTING, system, "find", path) if self.remote else _files_below(path))
+
     def read(self, name: str, memory: np.ndarray | None = None) -> np.ndarray:
         """The bytes of one file, uint8 (size,); raises FileNotFoundError when it is absent.
 
+        Those of a repository of the hub are compared with its digest, and fetched again where they are others.
         ``memory``, uint8, is used where it is large enough: reading into the same place again costs half as much.
         """
         if not self.remote:
@@ -103,15 +157,21 @@ class Location:
                 if memory is None or memory.size < size:
                     memory = np.empty(size, dtype=np.uint8)
                 return memory[: file.readinto(memory[:size].data)]
-        system, path = file_system(self.url)
+        system, path = self._place(name)
+        checked = hub_files.in_repository(self.url)
+
+        def fetch() -> bytes:
+            if checked:
+                return limited(SILENCE, lambda: hub_files.read_checked(system, path))
+            return bytes(within(SILENCE, system, "cat_file", path))
+
         try:
-            content = retried(lambda: within(SILENCE, system, "cat_file", f"{path.rstrip('/')}/{name}"))
+            content = retried(fetch)
         except FileNotFoundError:
             raise
         except Exception as error:
-            why = "no answer in time" if isinstance(error, TimeoutError) else reason(error)
             raise InputError(
-                f"{self.label(name)}: cannot be read ({why}); nothing is lost: run the same command again"
+                f"{self.label(name)}: cannot be read ({reason(error)}); nothing is lost: run the same command again"
             ) from error
         return np.frombuffer(content, dtype=np.uint8)
 
@@ -119,11 +179,14 @@ class Location:
         """Whether there is such a file; costs no listing."""
         if not self.remote:
             return self.local(name).exists()
-        system, path = file_system(self.url)
+        system, path = self._place(name)
         try:
-            return retried(lambda: there_is(system, f"{path.rstrip('/')}/{name}"))
+            return retried(lambda: there_is(system, path))
         except Exception as error:
-            raise InputError(f"{self.label(name)}: cannot be looked up ({reason(error)})") from error
+            raise InputError(
+                f"{self.label(name)}: cannot be looked up ({reason(error)}); see to it that it can, and run the same "
+                "command again"
+            ) from error
 
     def open_file(self) -> Any:
         """The location itself, where it is one file, opened for reading bytes."""

@@ -17,7 +17,18 @@ T = TypeVar("T")
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each further try, times a draw from 0.5 ... 1.5 so that many clients do not come back at once."""
 
-_CLIENTS = {"aiohttp", "aiobotocore", "botocore", "gcsfs", "google", "httpx", "huggingface_hub", "requests", "urllib3"}
+_CLIENTS = {
+    "aiohttp",
+    "aiobotocore",
+    "botocore",
+    "gcsfs",
+    "google",
+    "httpx",
+    "httpx2",
+    "huggingface_hub",
+    "requests",
+    "urllib3",
+}
 _FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
 _PASSING = {408, 425, 429}
 """Answers of the 4xx kind that ask for patience: time-out, too early, too many requests."""
@@ -80,6 +91,21 @@ def retried(
     raise AssertionError("the last try ends in a result or an error")
 
 
+def enduring(silences: int) -> Callable[[Exception], bool]:
+    """Whether an error may pass, as ``transient`` says, but for the last of so many tries that brought nothing in time.
+
+    For one call of ``retried``: it counts.
+    """
+    seen = 0
+
+    def again(error: Exception) -> bool:
+        nonlocal seen
+        seen += isinstance(error, TimeoutError)
+        return seen < silences and transient(error)
+
+    return again
+
+
 def within(seconds: float, system: Any, name: str, *arguments: Any, **options: Any) -> Any:
     """Call a method of a file system; raises TimeoutError when it brings nothing in time."""
     if getattr(system, "async_impl", False):
@@ -87,16 +113,21 @@ def within(seconds: float, system: Any, name: str, *arguments: Any, **options: A
 
         method = getattr(system, f"_{name}")
         return sync(system.loop, method, *arguments, timeout=seconds, **options)
-    found: list[Any] = []
+    return limited(seconds, lambda: getattr(system, name)(*arguments, **options))
+
+
+def limited(seconds: float, call: Callable[[], T]) -> T:
+    """The result of a call; raises TimeoutError when there is none in time. What it does then is left to itself."""
+    found: list[T] = []
     failed: list[BaseException] = []
 
-    def call() -> None:
+    def run() -> None:
         try:
-            found.append(getattr(system, name)(*arguments, **options))
+            found.append(call())
         except BaseException as error:
             failed.append(error)
 
-    thread = threading.Thread(target=call, daemon=True)  # one that hangs must not keep the program from ending
+    thread = threading.Thread(target=run, daemon=True)  # one that hangs must not keep the program from ending
     thread.start()
     thread.join(seconds)
     if failed:
@@ -107,6 +138,8 @@ def within(seconds: float, system: Any, name: str, *arguments: Any, **options: A
 
 
 def reason(error: BaseException) -> str:
-    """An error in one line, with its type where it says nothing."""
+    """An error in one line, with its type; one of our own limits says nothing more than that it was reached."""
     text = " ".join(str(error).split())
+    if isinstance(error, TimeoutError) and not text:
+        return "no answer in time"
     return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__

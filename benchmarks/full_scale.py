@@ -23,8 +23,12 @@ from subgrid.source.synthetic.grid import fibonacci_grid
 
 STEPS = 210_240
 """Of the training part, 0001-02 to 0009-01."""
-RAW = {384: 637e9, 21_600: 41.2e12}
-"""Bytes of its files, by columns of the grid, as the repositories give them."""
+NUMBERS = {"mli": 617, "mlo": 368}
+"""Float64 numbers of a column in the two files of a step: what ClimSim's files hold, in both resolutions."""
+HEADERS = 3_516
+"""Bytes of both headers, with the date inside."""
+WINDOW = 16
+"""Shards that a run reads at the same time: ``training.window`` of the recipes."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,11 @@ CASES = (
 )
 
 
+def raw_bytes(steps: int, columns: int) -> int:
+    """Bytes of the files of steps."""
+    return (8 * sum(NUMBERS.values()) * columns + HEADERS) * steps
+
+
 def plan_of(case: Case, source: str, out: str) -> Estimate:
     """What the build would take."""
     first = time_of("0001-02")
@@ -56,7 +65,7 @@ def plan_of(case: Case, source: str, out: str) -> Estimate:
 def column(case: Case, rate: float, transfer: float) -> dict[str, str]:
     """The cells of a case, by what they say."""
     local, remote = plan_of(case, "raw", "out"), plan_of(case, "memory://raw", "memory://out")
-    raw, rows = RAW[case.columns] * case.steps / STEPS, local.rows["training"]
+    raw, rows = raw_bytes(case.steps, case.columns), local.rows["training"]
     return {
         "raw steps": f"{case.steps:,}",
         "raw bytes": size(raw),
@@ -70,6 +79,7 @@ def column(case: Case, rate: float, transfer: float) -> dict[str, str]:
         "memory of a worker, local": size(local.memory),
         "memory of a worker, raw from a URL": size(remote.memory),
         "scratch of a worker, output to a URL": size(remote.scratch),
+        "cache of a training process, two windows": size(2 * WINDOW * local.bytes / local.shards["training"]),
     }
 
 

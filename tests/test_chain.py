@@ -12,6 +12,13 @@ from subgrid import chain
 from subgrid.errors import DatasetError
 from subgrid.prediction.score import score
 from subgrid.recipe import Recipe, load_recipe
+from subgrid.records.blueprint import BuildSettings
+from subgrid.records.build import build, prepare
+from subgrid.records.draws import Draw
+from subgrid.records.plan import Wanted
+from subgrid.records.reader import Dataset
+from subgrid.source.locations import Location
+from subgrid.source.steps import list_steps
 from subgrid.training.progress import Silence
 
 
@@ -125,3 +132,18 @@ def test_learnt_is_clearly_above_climatology(recipe: Callable[..., Recipe], monk
     assert chain.run(recipe("out", "training.rows=16"), silent()).learnt is True
     monkeypatch.setattr(chain, "CLEARLY", 1.0)
     assert chain.run(recipe("out", "training.rows=16"), silent()).learnt is False
+
+
+@pytest.mark.parametrize(("span", "mixed"), [(0, 2), (3, 3)])
+def test_a_draw_takes_the_steps_of_its_words(
+    recipe: Callable[..., Recipe], tmp_path: Path, span: int, mixed: int
+) -> None:
+    """The same data set as by ``subgrid build --draw``; without a span of its own, the rows of a batch are mixed."""
+    plan = tmp_path / "drawn.json"
+    settings = ("source.draw=1x2x2", "source.validation=", f"source.plan={plan}", f"records.span={span}", "seed=5")
+    chain.run(recipe("out", *settings, "training.rows=16"), silent())
+    source = Location(str(tmp_path / "out" / "source"))
+    drawn = Draw(1, 2, 2).of(list_steps(source), 5)
+    assert json.loads(plan.read_text())["steps"]["training"] == [step.label for step in drawn]
+    ready = prepare(source, BuildSettings(shard_size=300_000, seed=5, span=mixed), Wanted(draw=Draw(1, 2, 2)))
+    assert Dataset.open(tmp_path / "out" / "data").digest == build(ready, tmp_path / "expected").digest

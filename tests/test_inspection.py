@@ -162,17 +162,3 @@ def test_every_kind_reads_well(work: Path, synthetic_source: Path) -> None:
 def test_runs_of_levels_are_drawn_together() -> None:
     names = ["state_q0002_12", "state_q0002_13", "pbuf_CH4_27", "cam_in_SNOWHICE", "ptend_u_0", "ptend_u_2"]
     assert inspection._spans(names) == "state_q0002_12..13, pbuf_CH4_27, cam_in_SNOWHICE, ptend_u_0, ptend_u_2"
-
-
-def test_statistics_of_another_set_are_not_folded(work: Path, synthetic_source: Path, tmp_path: Path) -> None:
-    build(prepare(Location(str(synthetic_source)), BuildSettings("v1")), tmp_path / "v1")
-    with pytest.raises(DatasetError, match="holds the variable set 'v1', .* holds 'kaggle'; only equal sets"):
-        inspection.folded_table([work / "data", tmp_path / "v1"], "training")
-    assert inspection.folded_table([tmp_path / "v1", tmp_path / "v1"], "training").rows == 2 * 19 * 24
-
-
-def test_differences_are_shown_by_variable(work: Path) -> None:
-    data = Dataset.open(work / "data")
-    text = inspection.difference_text(data.table("training"), work / "data", "validation").splitlines()
-    assert len(text) == 1 + len(data.variables.inputs) + len(data.variables.targets)
-    assert any(float(line.split()[1]) > 0 for line in text[1:])

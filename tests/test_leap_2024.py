@@ -49,6 +49,8 @@ TABLE = {
 }
 GROUND = ("low", "low-high")
 """Recipes that others stand on."""
+CHOICE = "high-resolution-draw"
+"""The winner's choice of high-resolution steps; no model of the ensemble."""
 
 
 @pytest.fixture(params=TABLE)
@@ -59,13 +61,23 @@ def case(request: pytest.FixtureRequest) -> tuple[Recipe, Model]:
 
 
 def test_the_folder_holds_the_table() -> None:
-    assert {path.stem for path in FOLDER.glob("*.yaml")} == {*TABLE, *GROUND}
+    assert {path.stem for path in FOLDER.glob("*.yaml")} == {*TABLE, *GROUND, CHOICE}
 
 
 def number(pattern: str, text: str, default: float) -> float:
     """The number behind some words, or the default where they are not."""
     found = re.search(pattern + r" ([\d.]+\d|\d+)", text)
     return float(found[1]) if found else default
+
+
+def test_the_choice_of_high_resolution_steps_is_written_down() -> None:
+    recipe = load_recipe(FOLDER / f"{CHOICE}.yaml")
+    assert recipe.source.location == "hf://datasets/LEAP/ClimSim_high-res"
+    assert (recipe.source.draw, recipe.records.span) == ("44x5x100", 100)
+    assert recipe.training.data[0].once and recipe.training.epochs == 1
+    assert recipe.representation == load_recipe(FOLDER / "low-high.yaml").representation
+    (command,) = re.findall(r"^\$ subgrid build (\S+) HIGH (.*)$", PAGE, flags=re.MULTILINE)
+    assert command == (recipe.source.location, f"--draw {recipe.source.draw} --validation {recipe.source.validation}")
 
 
 def test_the_page_has_the_same_table() -> None:

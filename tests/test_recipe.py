@@ -45,6 +45,7 @@ def test_an_empty_recipe_is_the_default_one() -> None:
         ("training: {rows: many}", [], ["f.yaml", "training.rows", "found 'many'"]),
         ("", ["model.name=transformer"], ["--set model.name=transformer", "squeezeformer", "mlp"]),
         ("", ["records.shard_size=big"], ["records.shard_size", "64MB", "'big'"]),
+        ("source: {draw: 44x5}", [], ["source.draw", "parts x batches x steps", "found '44x5'"]),
         ("", ["training.rows"], ["KEY=VALUE"]),
         ("", ["seed.x=1"], ["--set seed.x=1", "seed"]),
         ("seed: 1", ["seed.x=1"], ["seed is a value"]),

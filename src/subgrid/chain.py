@@ -24,7 +24,9 @@ from subgrid.prediction.score import ScoreSettings, climatology, score
 from subgrid.recipe import Recipe
 from subgrid.records.blueprint import BuildSettings
 from subgrid.records.build import Running, build, prepare
+from subgrid.records.draws import Draw
 from subgrid.records.files import write_json
+from subgrid.records.plan import Wanted
 from subgrid.records.reader import Dataset
 from subgrid.source.locations import Location
 from subgrid.source.steps import Choice
@@ -112,11 +114,13 @@ def _source(recipe: Recipe, out: Path, watcher: Watcher) -> Location:
 
 def _dataset(recipe: Recipe, source: Location, out: Path, watcher: Watcher) -> Dataset:
     wanted, records = recipe.source, recipe.records
-    settings = BuildSettings(records.variables, records.float64, records.shard_bytes, recipe.seed, records.span)
+    draw = Draw.parse(wanted.draw) if wanted.draw else None
+    span = records.span or (draw.steps if draw else 0)
+    settings = BuildSettings(records.variables, records.float64, records.shard_bytes, recipe.seed, span)
     ready = prepare(
         source,
         settings,
-        Choice(wanted.start, wanted.end, wanted.stride),
+        Wanted(Choice(wanted.start, wanted.end, wanted.stride), draw),
         validation=wanted.validation,
         grid=Path(wanted.grid) if wanted.grid else None,
         plan=Path(wanted.plan) if wanted.plan else None,

@@ -18,7 +18,6 @@ from subgrid.records.pointer import read_pointer
 from subgrid.records.reader import Dataset
 from subgrid.source.locations import Location, is_remote, shown
 from subgrid.source.steps import pair
-from subgrid.statistics.compare import compare_tables, read_any
 from subgrid.statistics.table import Table
 
 _HEAD = ("variable", "levels", "unit", "min", "mean", "max", "std", "constant")
@@ -169,29 +168,9 @@ def table_rows(table: Table) -> list[dict[str, Any]]:
     return rows
 
 
-def folded_table(datasets: Sequence[str | Path], split: str) -> Table:
-    """Statistics of one split of several data sets together; raises DatasetError for differing variable sets."""
-    tables = [Dataset.open(path).table(split) for path in datasets]
-    for path, table in zip(datasets, tables, strict=True):
-        if table.variables != tables[0].variables:
-            raise DatasetError(
-                f"{path}: holds the variable set {table.variables.name!r}, {datasets[0]} holds "
-                f"{tables[0].variables.name!r}; only equal sets can be folded"
-            )
-    return sum(tables[1:], tables[0])
-
-
 def table_text(table: Table) -> str:
     """Statistics by variable as lines of text."""
-    return _aligned([_HEAD, *([_cell(row[key]) for key in _HEAD] for row in table_rows(table))])
-
-
-def difference_text(table: Table, other: str | Path, split: str) -> str:
-    """Largest relative differences of a table from another one (a file, a data set, published tables), as text."""
-    there = Dataset.open(other).table(split) if holds_dataset(other) else read_any(Path(other), split, table)
-    found = compare_tables(table, there)
-    head = ("largest relative difference", *found[0].largest)
-    return _aligned([head, *((one.variable, *(_cell(value) for value in one.largest.values())) for one in found)])
+    return aligned([_HEAD, *([cell(row[key]) for key in _HEAD] for row in table_rows(table))])
 
 
 def as_text(found: dict[str, Any]) -> str:
@@ -202,8 +181,8 @@ def as_text(found: dict[str, Any]) -> str:
         lines += [f"{'mean of':13} {len(found['members'])} networks, weights {blend_text(found['blend'])}"]
         lines += ["", weights_text(found["members"])]
     if "variables" in found:
-        rows = [[_cell(row[key]) for key in _HEAD] for row in found["variables"]]
-        lines += ["", _aligned([_HEAD, *rows])]
+        rows = [[cell(row[key]) for key in _HEAD] for row in found["variables"]]
+        lines += ["", aligned([_HEAD, *rows])]
         if found["constant"]:
             lines += ["", f"{len(found['constant'])} constant columns: {_spans(found['constant'])}"]
     return "\n".join(lines)
@@ -243,7 +222,7 @@ def weights_text(members: Sequence[Mapping[str, Any]]) -> str:
         lines.append(
             ("all targets" if len(shared) == 1 else kinds_text(names), *(f"{weight:.3f}" for weight in weights))
         )
-    return "\n".join([_aligned([heads, *rows]), "", _aligned(lines)])
+    return "\n".join([aligned([heads, *rows]), "", aligned(lines)])
 
 
 def network_text(member: Mapping[str, Any]) -> str:
@@ -283,16 +262,18 @@ def _short(value: Any) -> str:
         return (shown + (f" and {len(value) - 5} more" if len(value) > 5 else "")) or "none"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return _cell(value)
+    return cell(value)
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """A value in a table: four digits of a number, - for nothing."""
     if isinstance(value, float):
         return f"{value:.4g}"
     return "-" if value is None else str(value)
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as lines, columns below one another."""
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
                      for row in rows)  # fmt: skip

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, 
 
 from subgrid.errors import SettingsError
 from subgrid.model.registry import ModelSettings
+from subgrid.records.draws import Draw
 from subgrid.records.files import parse_size
 from subgrid.representation.settings import RepresentationSettings
 from subgrid.source.synthetic.files import SyntheticSettings
@@ -38,6 +39,7 @@ class SourceSettings(_Settings):
         validation: the split, such as ``every=5``; none trains on every step.
         start, end: first and last instant, month or year (``0001-02``), both included.
         stride: every n-th step between them.
+        draw: parts x batches x steps, as in ``44x5x100``: so many of these steps drawn by the seed, none twice.
         grid: the grid file; default the one ``*_grid-info.nc`` in the location.
         plan: a plan file: used if it exists, written first if not.
         synthetic: the made-up climate.
@@ -48,9 +50,15 @@ class SourceSettings(_Settings):
     start: str | None = None
     end: str | None = None
     stride: PositiveInt = 1
+    draw: str | None = None
     grid: str | None = None
     plan: str | None = None
     synthetic: SyntheticSettings = SyntheticSettings()
+
+    @field_validator("draw")
+    @classmethod
+    def _draw(cls, value: str | None) -> str | None:
+        return None if value is None else str(Draw.parse(value))
 
 
 class RecordsSettings(_Settings):
@@ -59,7 +67,7 @@ class RecordsSettings(_Settings):
     Attributes:
         variables: the variable set.
         shard_size: about how large a shard is, as in ``64MB``.
-        span: steps whose rows are mixed; 0: as many as fill a shard.
+        span: steps whose rows are mixed; 0: those of a batch of ``source.draw``, else as many as fill a shard.
         float64: store rows in float64 instead of float32.
         workers: local processes that build; 1 builds in this one.
     """

@@ -115,12 +115,20 @@ def test_stats_are_saved_folded_and_compared(subgrid, work: Path, tmp_path: Path
     assert all(max(float(cell) for cell in line.split()[1:]) < 1e-12 for line in lines[1:])
 
 
-def test_published_tables_are_compared(subgrid, climsim: Path, work: Path) -> None:
-    folders = [path.parent for path in (climsim / "normalizations").rglob("input_mean.nc")]
-    if not folders:
-        pytest.skip("no published input_mean.nc there")
-    answer = subgrid("stats", work / "data", "--compare", folders[0])
-    assert answer.code == 0 and "state_t" in answer.out
+def test_published_tables_are_compared(subgrid, refused, climsim: Path, work: Path) -> None:
+    folder = climsim / "normalizations"
+    text = subgrid("stats", work / "data", "--compare", folder).out
+    assert (
+        "output_scale.nc is not compared: " in text and "only there: state_rh, state_qn" in text and "inf" not in text
+    )
+    found = subgrid("stats", work / "data", "--compare", folder, "--json").data
+    assert len(found["tables"]) == 3 and set(found["left_out"]) == {"output_scale.nc", "multirep_per_lev_min_norm.nc"}
+    alone = subgrid("stats", work / "data", "--compare", folder / "input_mean.nc", "--json").data["tables"][0]
+    assert alone["files"] == ["input_mean.nc"] and alone["largest"]["state_t"]["std"] is None
+    assert "convention" in refused("stats", work / "data", "--compare", folder / "output_scale.nc")
+    assert "(min - mean) / mean" in refused(
+        "stats", work / "data", "--compare", folder / "multirep_per_lev_min_norm.nc"
+    )
 
 
 def test_verify_names_the_row_and_all_that_is_wrong(subgrid, work: Path, tmp_path: Path) -> None:

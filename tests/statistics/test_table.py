@@ -11,7 +11,7 @@ import xarray as xr
 from subgrid.errors import DatasetError, SettingsError
 from subgrid.schema.variable_sets import VARIABLE_SETS
 from subgrid.statistics.moments import Moments
-from subgrid.statistics.table import STATISTICS, Table, read_tables, write_tables
+from subgrid.statistics.table import STATISTICS, Table, read_table, read_tables, write_tables
 
 KAGGLE, V2 = VARIABLE_SETS["kaggle"], VARIABLE_SETS["v2"]
 
@@ -144,3 +144,12 @@ def test_a_flipped_bit_in_the_numbers_is_an_error(tmp_path: Path) -> None:
         path.write_bytes(whole[: place + 3] + bytes([whole[place + 3] ^ 16]) + whole[place + 4 :])
         with pytest.raises(DatasetError, match=r"statistics\.nc"):
             read_tables(path)
+
+
+def test_one_split_is_read_by_its_name(tmp_path: Path) -> None:
+    tables = {"training": table_of(1), "validation": table_of(2)}
+    write_tables(tmp_path / "statistics.nc", tables)
+    found = read_table(tmp_path / "statistics.nc", "validation")
+    np.testing.assert_array_equal(found.targets.to_array(), tables["validation"].targets.to_array())
+    with pytest.raises(DatasetError, match="expected a split named 'test', found training, validation"):
+        read_table(tmp_path / "statistics.nc", "test")

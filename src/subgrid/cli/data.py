@@ -218,20 +218,22 @@ def stats(
     datasets: Annotated[list[str], typer.Argument(help="One data set or several, folded together.")],
     split: Annotated[str, typer.Option(help="training or validation.")] = "training",
     out: Annotated[Path | None, typer.Option(help="Save the moments as NetCDF.")] = None,
-    compare: Annotated[str | None, typer.Option(help="A statistics.nc, a data set, or a folder of ClimSim's "
-                                                      "published tables.")] = None,
+    compare: Annotated[str | None, typer.Option(help="A statistics.nc, a data set, or ClimSim's published "
+                                                      "tables: their folder, or one of them.")] = None,
     auxiliary: Annotated[Path | None, typer.Option(help="Save grid, moments, target limits and competition weights in "
                                                         "this folder.")] = None,
+    json: Annotated[bool, _JSON] = False,
 ) -> None:  # fmt: skip
     """Moments of the columns of one data set or of several together, and how far they lie from others.
 
     Example: subgrid stats data --compare normalizations
     """
-    from subgrid import inspection
+    from subgrid.cli.stats_text import show
     from subgrid.records.files import write_whole
+    from subgrid.records.folding import folded_table
     from subgrid.statistics.table import write_tables
 
-    table = inspection.folded_table(datasets, split)
+    table = folded_table(datasets, split)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_whole(out, lambda aside: write_tables(aside, {split: table}))
@@ -242,4 +244,4 @@ def stats(
 
         for path in write_auxiliary(auxiliary, [Dataset.open(place) for place in datasets], {split: table}):
             terminal.say(f"{path}: written")
-    print(inspection.table_text(table) if compare is None else inspection.difference_text(table, compare, split))
+    show(table, split, compare, json)

@@ -43,7 +43,11 @@ def merge(out: Path, parts: Sequence[Path], part: Part = WHOLE, copy: bool = Fal
         _refuse_foreign(blueprint, parts[0], folder)
     wanted = part.of(blueprint.groups)
     holders = _holders(parts, blueprint, wanted, part)
-    reports = {group.name: read_report(holders[group.name], group, blueprint.digest) for group in wanted}
+    # Without their moments, 50 kB a group: those are read again, one by one, where they are folded.
+    reports = {
+        group.name: read_report(holders[group.name], group, blueprint.digest).model_copy(update={"moments": {}})
+        for group in wanted
+    }
     for group in wanted:
         _refuse_damaged(holders[group.name], reports[group.name])
     origin = _origin(parts)

@@ -171,6 +171,14 @@ def read_tables(path: str | Path) -> dict[str, Table]:
         raise DatasetError(f"{path}: expected a statistics file written by subgrid, but {error}") from error
 
 
+def read_table(path: str | Path, split: str) -> Table:
+    """The table of one split of such a file; raises DatasetError where there is none of that name."""
+    tables = read_tables(path)
+    if split not in tables:
+        raise DatasetError(f"{path}: expected a split named {split!r}, found {', '.join(tables)}")
+    return tables[split]
+
+
 def _read_split(file: Any, variables: VariableSet, place: int) -> Table:
     def gather(items: tuple[Variable, ...]) -> np.ndarray:
         columns = [np.asarray(file[item.name][place, :_STORED]).reshape(_STORED, item.levels) for item in items]

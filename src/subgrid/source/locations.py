@@ -5,7 +5,6 @@ variables such as ``FSSPEC_S3_ENDPOINT_URL``); what a URL says beside the place 
 """
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,10 @@ from typing import Any
 import numpy as np
 
 from subgrid.errors import InputError, MissingExtraError
-from subgrid.source.retries import reason, retried, transient, within
+from subgrid.source.retries import cause_of, reason, retried, transient, within
+from subgrid.source.urls import is_remote as is_remote
+from subgrid.source.urls import shown as shown
+from subgrid.source.urls import without_secrets
 
 GRID_ENDING = "_grid-info.nc"
 """How the name of the grid file ends that lies beside raw steps."""
@@ -23,16 +25,6 @@ SILENCE = 300.0
 """Seconds after which a remote file that is not there counts as failed: 96 MB, a high-resolution file, at 0.3 MB/s."""
 
 _EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "s3a": "s3", "hf": "hub"}
-
-
-def is_remote(url: str) -> bool:
-    """Whether a file system other than the local one is asked."""
-    return "://" in url and not url.startswith("file://")
-
-
-def shown(url: str) -> str:
-    """A URL without what may be secret: user and password, and what follows a question mark."""
-    return re.sub(r"://[^/@]*@", "://", url).partition("?")[0] if is_remote(url) else url
 
 
 def file_system(url: str) -> tuple[Any, str]:
@@ -50,15 +42,19 @@ def file_system(url: str) -> tuple[Any, str]:
         hint = f"pip install 'subgrid[{extra}]'" if extra else "install the file system that fsspec names"
         raise MissingExtraError(f"{shown(url)}: {scheme}:// needs an optional library; {hint}") from error
     except ValueError as error:
-        raise InputError(f"{shown(url)}: not a location that fsspec knows ({error})") from error
+        raise InputError(f"{shown(url)}: not a location that fsspec knows ({without_secrets(str(error))})") from error
 
 
-def there_is(system: Any, path: str) -> bool:
-    """Whether a file system has a file or folder; unlike its ``exists``, an error is no answer, and raised."""
+def there_is(system: Any, path: str, refusals: bool = False) -> bool:
+    """Whether a file system has a file or folder; unlike its ``exists``, an error is no answer, and raised.
+
+    A web server that refuses to tell (403) counts as having none, as some say so of every file that is not there; with
+    ``refusals`` that is raised too.
+    """
     try:
         system.info(path)
     except FileNotFoundError as error:
-        if transient(error):
+        if transient(error) or (refusals and cause_of(error) is not error):
             raise
         return False
     return True
@@ -75,21 +71,24 @@ class Location:
         """Whether a file system other than the local one is asked."""
         return is_remote(self.url)
 
+    @property
+    def shown(self) -> str:
+        """How it is called in messages and in files: without what may be secret."""
+        return shown(self.url)
+
     def names(self) -> list[str]:
         """All files below the folder, sorted, links to folders followed; raises InputError when it is not there."""
         system, path = file_system(self.url)
         start = path.rstrip("/") + "/"
         if not self.remote and os.path.isfile(path):
-            raise InputError(f"{self.url}: is a file; expected a folder of raw steps, a data set, .csv or .parquet")
+            raise InputError(f"{self.shown}: is a file; expected a folder of raw steps, a data set, .csv or .parquet")
         try:
-            there = retried(lambda: there_is(system, path))
+            there = retried(lambda: there_is(system, path, refusals=True))
             found = retried(lambda: system.find(path) if self.remote else [*_files_below(path)]) if there else []
         except Exception as error:
-            raise InputError(f"{shown(self.url)}: cannot be listed ({reason(error)})") from error
+            raise InputError(f"{self.shown}: cannot be listed ({reason(error)})") from error
         if not there:
-            raise InputError(
-                f"{shown(self.url)}: no such folder; expected raw steps laid out like train/0001-02/*.mli.*.nc"
-            )
+            raise InputError(f"{self.shown}: no such folder; expected raw steps laid out like train/0001-02/*.mli.*.nc")
         return sorted(name.removeprefix(start) for name in found)
 
     def read(self, name: str, memory: np.ndarray | None = None) -> np.ndarray:
@@ -142,7 +141,7 @@ class Location:
 
     def label(self, name: str) -> str:
         """How a file is called in messages."""
-        return f"{shown(self.url).rstrip('/')}/{name}"
+        return f"{self.shown.rstrip('/')}/{name}"
 
 
 def _files_below(folder: str, above: frozenset[str] = frozenset()) -> Iterator[str]:

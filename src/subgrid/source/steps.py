@@ -74,7 +74,7 @@ def label_of(time: int) -> str:
 
 def list_steps(location: Location) -> list[Step]:
     """All steps below a location that have an ``mli`` file, by time; raises InputError for none or for doubles."""
-    return pair(location.names(), location.url)
+    return pair(location.names(), location.shown)
 
 
 def pair(names: Sequence[str], where: str) -> list[Step]:

@@ -19,7 +19,18 @@ T = TypeVar("T")
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each further try, times a draw from 0.5 ... 1.5 so that many clients do not come back at once."""
 
-_CLIENTS = {"aiohttp", "aiobotocore", "botocore", "gcsfs", "google", "httpx", "huggingface_hub", "requests", "urllib3"}
+_CLIENTS = {
+    "aiohttp",
+    "aiobotocore",
+    "botocore",
+    "gcsfs",
+    "google",
+    "httpx",
+    "httpx2",
+    "huggingface_hub",
+    "requests",
+    "urllib3",
+}
 _FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
 _PASSING = {408, 425, 429}
 """Answers of the 4xx kind that ask for patience: time-out, too early, too many requests."""

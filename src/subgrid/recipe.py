@@ -24,6 +24,7 @@ from subgrid.records.draws import Draw
 from subgrid.records.files import parse_size
 from subgrid.representation.settings import RepresentationSettings
 from subgrid.source.synthetic.files import SyntheticSettings
+from subgrid.source.urls import refuse_secrets, texts, without_secrets
 from subgrid.training.settings import TrainingSettings
 
 
@@ -129,7 +130,8 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         overrides: ``a.b=value`` each, applied in order.
 
     Raises:
-        SettingsError: no such file, not YAML, an unknown or doubled key, a value that does not fit.
+        SettingsError: no such file, not YAML, an unknown or doubled key, a value that does not fit, a URL with user,
+            password or query: a recipe is kept in every checkpoint and published with it.
     """
     return _parse(_read_tree(Path(path), ()), overrides, str(path))
 
@@ -197,10 +199,13 @@ def _parse(read: _Tree, overrides: Sequence[str], where: str) -> Recipe:
     tree, places = read.keys, {}
     for override in overrides:
         name, equals, value = override.partition("=")
+        place = f"--set {without_secrets(override)}"
         if not equals or not name:
-            raise SettingsError(f"--set {override}: expected KEY=VALUE, as in training.rows=100000")
-        places[name] = f"--set {override}"
-        _put(tree, name.split("."), read_yaml(value, places[name]), places[name])
+            raise SettingsError(f"{place}: expected KEY=VALUE, as in training.rows=100000")
+        places[name] = place
+        _put(tree, name.split("."), read_yaml(value, place), place)
+    for name, text in texts(tree):
+        refuse_secrets(text, "a recipe", f"{(read.files | places).get(name, where)}: {name}")
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
@@ -290,4 +295,4 @@ def read_yaml(text: str, where: str) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise SettingsError(f"{where}: not YAML: {' '.join(str(error).split())}") from error
+        raise SettingsError(f"{where}: not YAML: {without_secrets(' '.join(str(error).split()))}") from error

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from servers import free_port
 from subgrid.errors import DatasetError, SettingsError
 from subgrid.publishing.targets import FolderTarget, ObjectTarget, crc32c_of, open_target
 from subgrid.records.transfer import Patience, TransferError
@@ -48,10 +49,13 @@ def test_the_checksum_is_crc32c() -> None:
     assert crc32c_of(b"123456789") == 0xE3069283  # the check value of CRC-32C
 
 
-@pytest.mark.parametrize("url", ["hf://datasets/me", "hf://me", "hf://datasets//x"])
+@pytest.mark.parametrize(
+    "url", ["hf://datasets/me", "hf://me", "hf://datasets//x", "hf://datasets/me?token=hf_secret/data", "hf://me/a b"]
+)
 def test_a_repository_needs_owner_and_name(url: str) -> None:
-    with pytest.raises(SettingsError, match="expected hf://datasets/OWNER/NAME"):
+    with pytest.raises(SettingsError, match="expected hf://datasets/OWNER/NAME") as error:
         open_target(url)
+    assert "hf_secret" not in str(error.value)
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -59,6 +63,7 @@ class Hub(BaseHTTPRequestHandler):
 
     files: dict[str, bytes]
     commits: list[list[str]]
+    faults: list[int]
 
     def log_message(self, *_: object) -> None:
         pass
@@ -74,19 +79,23 @@ class Hub(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def do_GET(self) -> None:  # noqa: N802
-        if not self.path.startswith("/api/datasets/me/data/tree/main"):
+        if self.faults:
+            self.answer(self.faults.pop(0), {"error": "busy"})
+        elif not self.path.startswith("/api/datasets/me/data/tree/main"):
             self.answer(404, {"error": "Repository not found"})
-            return
-        self.answer(200, [
-            {"type": "file", "path": name, "size": len(data),
-             "oid": hashlib.sha1(f"blob {len(data)}\0".encode() + data).hexdigest()}
-            for name, data in self.files.items()
-        ])  # fmt: skip
+        else:
+            self.answer(200, [
+                {"type": "file", "path": name, "size": len(data),
+                 "oid": hashlib.sha1(f"blob {len(data)}\0".encode() + data).hexdigest()}
+                for name, data in self.files.items()
+            ])  # fmt: skip
 
     def do_POST(self) -> None:  # noqa: N802
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers["Authorization"] != "Bearer hf_secret":
             self.answer(403, {"error": "no"})
+        elif self.faults:
+            self.answer(self.faults.pop(0), {"error": "busy"})
         elif self.path.endswith("/preupload/main"):
             asked = json.loads(body)["files"]
             self.answer(200, {"files": [
@@ -113,7 +122,7 @@ class Hub(BaseHTTPRequestHandler):
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
     """A hub on loopback that ``huggingface_hub`` talks to."""
     constants = pytest.importorskip("huggingface_hub.constants")
-    handler = type("OneHub", (Hub,), {"files": {}, "commits": []})
+    handler = type("OneHub", (Hub,), {"files": {}, "commits": [], "faults": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{server.server_port}")
@@ -142,6 +151,37 @@ def test_what_a_hub_refuses_is_told_without_the_token(hub: type[Hub], monkeypatc
     with pytest.raises(TransferError, match=r"the hub refused \(status 403\)") as refused:
         open_target("hf://datasets/me/data").put([("card", b"text")])
     assert "hf_wrong" not in str(refused.value)
+
+
+SOON = Patience(tries=3, pause=0.001)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_busy_hub_is_asked_again(hub: type[Hub], status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
+    target = open_target("hf://datasets/me/data", SOON)
+    hub.faults += [status, status]
+    target.put([("card", b"text")])
+    assert hub.files == {"card": b"text"} and not hub.faults
+    hub.faults += 99 * [status]
+    with pytest.raises(
+        TransferError, match=rf"hf://datasets/me/data: the hub refused \(status {status}\); publish again"
+    ):
+        target.put([("other", b"text")])
+
+
+def test_a_hub_that_nobody_answers_for_is_an_error_of_ours(hub: type[Hub], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
+    with pytest.raises(TransferError, match=r"hf://datasets/me/data: the hub does not answer \(ConnectError") as error:
+        open_target("hf://datasets/me/data", SOON).has("card", b"")
+    assert "hf_secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["a..b", "-a", "a--b", "a.git", "x" * 97])
+def test_a_name_that_the_hub_forbids(hub: type[Hub], name: str) -> None:
+    with pytest.raises(SettingsError, match="the hub allows no such name of a repository"):
+        open_target(f"hf://datasets/me/{name}").has("card", b"")
 
 
 def test_many_files_go_in_several_commits(hub: type[Hub]) -> None:

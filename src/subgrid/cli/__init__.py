@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 from subgrid import __version__
 from subgrid.cli import combining, data, judging, kaggle, learning, moving, sharing, study, terminal
 from subgrid.errors import SubgridError
+from subgrid.source.urls import without_secrets
 
 app = typer.Typer(
     name="subgrid",
@@ -68,6 +69,7 @@ def _answer() -> int:
     try:
         return int(app(standalone_mode=False) or 0)  # typer itself gives 130 for Ctrl-C inside a command
     except TyperException as error:
+        error.message = without_secrets(error.message)
         error.show()  # type: ignore[attr-defined]  # every one that reaches a command line has it
         return error.exit_code
     except typer.Exit as end:
@@ -77,11 +79,11 @@ def _answer() -> int:
     except SystemExit as end:  # SIGTERM, or another process of this run has told why
         return int(end.code or 0)
     except SubgridError as error:
-        print(f"error: {error}", file=sys.stderr)
+        terminal.fail(str(error))
         return 1
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has left; nothing to tell
         return 1
     except (OSError, MemoryError) as error:
-        print(f"error: {str(error) or 'there is not enough memory'}", file=sys.stderr)
+        terminal.fail(str(error) or "there is not enough memory")
         return 1

@@ -94,7 +94,7 @@ def build(
     from subgrid.records.draws import Draw
     from subgrid.records.from_blocks import find_blocks, prepare_blocks
     from subgrid.records.plan import Part, Wanted
-    from subgrid.source.locations import Location
+    from subgrid.source.locations import Location, shown
     from subgrid.source.steps import Choice
 
     drawn = Draw.parse(draw) if draw else None
@@ -120,9 +120,9 @@ def build(
     with terminal.progress("build") as report:
         manifest = build_records(ready, out, replace(running, progress=report))
     if manifest is None:
-        print(f"{out}: part {part} is done; other parts are not")
+        print(f"{shown(out)}: part {part} is done; other parts are not")
         return
-    _show_made(out, manifest)
+    _show_made(shown(out), manifest)
 
 
 def _show_made(out: str, manifest: "Manifest") -> None:
@@ -199,19 +199,22 @@ def verify(
     from subgrid.errors import SettingsError
     from subgrid.records.repair import take_back
     from subgrid.records.verify import verify as verify_records
+    from subgrid.source.urls import shown
 
     with terminal.progress("verify", "bytes") as report:
         wrong = verify_records(dataset, report)
     for line in wrong:
-        terminal.say(f"error: {line}")
+        terminal.fail(line)
     if wrong and repair:
         if not Path(dataset).is_dir():
-            raise SettingsError(f"--repair {dataset}: only a local folder can be repaired; build the data set again")
+            raise SettingsError(
+                f"--repair {shown(dataset)}: only a local folder can be repaired; build the data set again"
+            )
         for name in take_back(Path(dataset)):
             terminal.say(f"{name}: taken back; run the same build again")
     if wrong:
         raise typer.Exit(1)
-    print(f"{dataset}: every row is whole")
+    print(f"{shown(dataset)}: every row is whole")
 
 
 def stats(

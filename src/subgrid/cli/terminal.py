@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from subgrid.errors import SettingsError
+from subgrid.source.urls import without_secrets
 
 Report = Callable[[int, int], None]
 
@@ -37,6 +38,15 @@ def refuse_several(command: str) -> None:
 def say(text: str) -> None:
     """A line for the user that is not the result: standard error."""
     print(text, file=sys.stderr, flush=True)
+
+
+def fail(text: str) -> None:
+    """An error as plain lines on standard error.
+
+    The last door that a message passes: what a library says of a URL, or a shell of an argument, is shown without user,
+    password and query here, whoever forgot to do so before.
+    """
+    say(f"error: {without_secrets(text)}")
 
 
 def as_json(data: Any) -> None:

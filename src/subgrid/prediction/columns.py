@@ -22,7 +22,7 @@ from subgrid.schema.variable_sets import VariableSet
 from subgrid.schema.variables import TIME_STEP
 from subgrid.source.columns import StepReader
 from subgrid.source.kaggle import KaggleTable
-from subgrid.source.locations import GRID_ENDING, Location
+from subgrid.source.locations import GRID_ENDING, Location, shown
 from subgrid.source.steps import Step, list_steps
 from subgrid.source.tables import Report, Survey, is_table
 
@@ -105,7 +105,7 @@ class RawColumns:
     ids = ""
 
     def __init__(self, location: Location, variables: VariableSet) -> None:
-        self.location, self.variables, self.label = location, variables, location.url
+        self.location, self.variables, self.label = location, variables, location.shown
         self.steps = list_steps(location)
         reader = StepReader(location, variables)
         reader.read(self.steps[0], targets=False)
@@ -156,7 +156,7 @@ class KaggleColumns:
     """The rows of one of Kaggle's tables: inputs, or targets, or both. Where and when they lie is not known: -1."""
 
     def __init__(self, url: str, variables: VariableSet) -> None:
-        self.table, self.variables, self.label = KaggleTable(url), variables, url
+        self.table, self.variables, self.label = KaggleTable(url), variables, shown(url)
         self.table.expect([])
         self.has_inputs, self.has_truth = (
             self.table.has(names) for names in (variables.input_columns, variables.target_columns)
@@ -265,13 +265,13 @@ def open_columns(path: str, variables: VariableSet, split: str | None = None) ->
         dataset = Dataset.open(path)
         if dataset.variables != variables:
             raise DatasetError(
-                f"{path}: expected rows of the variable set {variables.name!r}, found {dataset.variables.name!r}"
+                f"{shown(path)}: expected rows of the variable set {variables.name!r}, found {dataset.variables.name!r}"
             )
         return DatasetColumns(dataset, split)
     table = is_table(path) and not Path(path).is_dir()
     if split:
         what = "Kaggle's tables" if table else "raw steps"
-        raise InputError(f"{path}: {what} have no splits; leave out --split {split}, or build a data set first")
+        raise InputError(f"{shown(path)}: {what} have no splits; leave out --split {split}, or build a data set first")
     if table:
         return KaggleColumns(path, variables)
     return RawColumns(Location(path), variables)

@@ -23,6 +23,7 @@ from subgrid.prediction.members import Fit, Gain
 from subgrid.prediction.shares import units
 from subgrid.prediction.store import StoredPrediction
 from subgrid.prediction.together import Together
+from subgrid.source.urls import shown
 
 _ROWS = 512  # looked at at once: some 1.5 MB a member
 _METHODS = {"least-squares": least_squares, "hill": hill}
@@ -69,9 +70,11 @@ def fit(together: Together, settings: FitSettings, progress: Report | None = Non
             blocks.add(rows._replace(prediction=mean_of(list(values), np.repeat(share, repeats, axis=1))))
     tested = int(scored[0].card().rows)
     if not sums.rows or not tested:
-        raise SettingsError(f"{settings.truth}: one half of the blocks of days has no truth; nothing can be fitted")
+        raise SettingsError(
+            f"{shown(settings.truth)}: one half of the blocks of days has no truth; nothing can be fitted"
+        )
     return weights, Fit(
-        truth=settings.truth,
+        truth=shown(settings.truth),
         by=settings.by,
         block_days=settings.block_days,
         rows=sums.rows,

@@ -10,6 +10,7 @@ from subgrid.evaluation.rows import Frame, Rows
 from subgrid.prediction.columns import TruthChunk, open_columns
 from subgrid.prediction.ensemble import open_members
 from subgrid.prediction.store import PredictedRows, StoredPrediction
+from subgrid.source.urls import shown
 
 
 class Joined:
@@ -39,7 +40,7 @@ class Joined:
         self._members, self.no_members = None, ""
         if members and self.stored.manifest.members:
             self._members, self.no_members = open_members(self.stored.manifest, prediction)
-        self.truth = truth
+        self.truth = shown(truth)
         self._columns = open_columns(truth, self.stored.variables, split)
         self._refuse_other_ids()
         self._rule = rule

@@ -5,6 +5,7 @@ Each target says whether it has a file already, by size and checksum, so that a 
 
 import base64
 import os
+import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from hashlib import md5, sha1, sha256
@@ -18,10 +19,11 @@ from subgrid.publishing.contents import Content, size_of
 from subgrid.records.files import write_whole
 from subgrid.records.transfer import Fixed, Patience, TransferError, fetch, persist
 from subgrid.source.locations import is_remote, shown
-from subgrid.source.retries import within
+from subgrid.source.retries import of_client, reason, retried, status_of, within
 
 _CHUNK = 4 << 20
 _SLOWEST = 50_000  # bytes a second; slower counts as stalled
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _FILES, _BYTES = 100, 5 * 10**9  # of one commit
 
 
@@ -40,7 +42,7 @@ class Target(Protocol):
 def open_target(url: str, patience: Patience | None = None) -> Target:
     """The target that TARGET means; raises SettingsError for a Hugging Face URL that names no repository."""
     if url.startswith("hf://"):
-        return HubTarget(url)
+        return HubTarget(url, patience or Patience())
     return ObjectTarget(url, patience or Patience()) if is_remote(url) else FolderTarget(Path(url).expanduser())
 
 
@@ -180,18 +182,21 @@ class HubTarget:
     the others whole is in the last one.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience: Patience) -> None:
         try:
             from huggingface_hub import HfApi
         except ImportError as error:
-            raise MissingExtraError(f"{url}: needs an optional library; pip install 'subgrid[hub]'") from error
+            raise MissingExtraError(f"{shown(url)}: needs an optional library; pip install 'subgrid[hub]'") from error
         parts = url.removeprefix("hf://").strip("/").split("/")
         self.kind = "dataset" if parts[0] == "datasets" else "model"
         parts = parts[1:] if parts[0] == "datasets" else parts
-        if len(parts) < 2 or not all(parts):
-            raise SettingsError(f"{url}: expected hf://datasets/OWNER/NAME, or hf://OWNER/NAME for a run")
+        if len(parts) < 2 or not all(parts) or not all(map(_NAME.fullmatch, parts[:2])):
+            raise SettingsError(
+                f"{shown(url)}: expected hf://datasets/OWNER/NAME, or hf://OWNER/NAME for a run, OWNER and NAME of "
+                "letters, digits, hyphens, underlines and points"
+            )
         self.label, self.repository, self.folder = url.rstrip("/"), "/".join(parts[:2]), "/".join(parts[2:])
-        self._api = HfApi()
+        self._api, self._patience = HfApi(), patience
         self._known: dict[str, Any] | None = None
 
     def _path(self, name: str) -> str:
@@ -226,27 +231,35 @@ class HubTarget:
                 for name, content in some
             ]
             told = f"Publish {some[0][0]}" + (f" and {len(some) - 1} more files" if len(some) > 1 else "")
-            self._asked(
-                lambda operations=operations, told=told: self._api.create_commit(
-                    self.repository, operations, commit_message=told, repo_type=self.kind
-                )
+            commit = partial(
+                self._api.create_commit, self.repository, operations, commit_message=told, repo_type=self.kind
             )
+            pauses = [self._patience.pause * 2**number for number in range(self._patience.tries - 1)]
+            self._asked(partial(retried, commit, pauses))  # listings are asked for again by the client itself
 
     def _asked(self, call: Any) -> Any:
-        from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+        """What a call brings; whatever goes wrong becomes an error of ours."""
+        from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
         try:
             return call()
-        except RepositoryNotFoundError as error:
-            raise DatasetError(
-                f"{self.label}: there is no such repository, or the token may not see it; make it on the site or with "
-                "`hf repo create`, and log in with `hf auth login`"
-            ) from error
-        except HfHubHTTPError as error:
-            status = getattr(error.response, "status_code", "?")
-            raise TransferError(f"{self.label}: the hub refused (status {status}); publish again to go on") from error
-        except OSError as error:
-            raise TransferError(f"{self.label}: {type(error).__name__}; publish again to go on") from error
+        except HFValidationError:
+            # Its own message holds the whole name, and whatever stands in it by mistake.
+            raise SettingsError(f"{self.label}: the hub allows no such name of a repository") from None
+        except Exception as raised:
+            error = raised.__cause__ or raised if isinstance(raised, FileNotFoundError) else raised  # see ``retried``
+            if isinstance(error, RepositoryNotFoundError):
+                raise DatasetError(
+                    f"{self.label}: there is no such repository, or the token may not see it; make it on the site or "
+                    "with `hf repo create`, and log in with `hf auth login`"
+                ) from error
+            if (status := status_of(error)) is not None:
+                told = f"the hub refused (status {status})"
+            elif of_client(error) or isinstance(error, (OSError, RuntimeError)):  # RuntimeError: what hf_xet raises
+                told = f"the hub does not answer ({reason(error)})"
+            else:
+                raise
+            raise TransferError(f"{self.label}: {told}; publish again to go on") from error
 
 
 def _commits(files: Sequence[tuple[str, Content]]) -> Iterator[list[tuple[str, Content]]]:

@@ -105,7 +105,7 @@ def find_grid(source: Location) -> str:
     found = [name for name in source.names() if name.endswith(GRID_ENDING)]
     if len(found) != 1:
         raise InputError(
-            f"{source.url}: expected one grid file *{GRID_ENDING}, found {', '.join(found) or 'none'}; name it "
+            f"{source.shown}: expected one grid file *{GRID_ENDING}, found {', '.join(found) or 'none'}; name it "
             "with --grid"
         )
     return found[0]

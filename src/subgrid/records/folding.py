@@ -20,7 +20,7 @@ def folded_table(datasets: Sequence[str | Path], split: str) -> Table:
     for path, table in zip(datasets, tables, strict=True):
         if table.variables != tables[0].variables:
             raise DatasetError(
-                f"{path}: holds the variable set {table.variables.name!r}, {datasets[0]} holds "
+                f"{shown(str(path))}: holds the variable set {table.variables.name!r}, {shown(str(datasets[0]))} holds "
                 f"{tables[0].variables.name!r}; only equal sets can be folded"
             )
     return sum(tables[1:], tables[0])

@@ -12,6 +12,7 @@ from subgrid.schema.grid import Grid
 from subgrid.schema.variable_sets import variable_set
 from subgrid.source.arrays import ArrayPair, Normalisation
 from subgrid.source.blocks import BlockSource, Report
+from subgrid.source.locations import shown
 from subgrid.source.table_rows import TableRows
 
 _RULES = ("every", "rows")
@@ -32,7 +33,7 @@ def find_blocks(place: str, variables: str, normalised: Path | None = None) -> B
         return table or pair
     if pair is None:
         raise SettingsError(
-            f"--normalised {normalised}: is for arrays, and {place} is no pair NAME_input.npy, NAME_target.npy"
+            f"--normalised {normalised}: is for arrays, and {shown(place)} is no pair NAME_input.npy, NAME_target.npy"
         )
     return replace(pair, normalisation=Normalisation.read(normalised, variable_set(variables)))
 

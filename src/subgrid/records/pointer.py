@@ -12,6 +12,7 @@ from subgrid.records.files import write_json
 from subgrid.records.manifest import MANIFEST, parse_manifest
 from subgrid.records.transfer import Fixed, Patience, read_object
 from subgrid.source.locations import shown
+from subgrid.source.urls import refuse_secrets
 
 FORMAT = "subgrid-pointer/1"
 _LARGEST = 64_000  # bytes; anything larger is no pointer
@@ -28,11 +29,7 @@ def write_pointer(path: Path, url: str) -> str:
         raise SettingsError(f"{path}: exists and is no pointer; choose another FILE")
     if "://" not in url:
         url = str(Path(url).expanduser().resolve())
-    elif shown(url) != url:
-        raise SettingsError(
-            f"{shown(url)}: a pointer keeps no user, password, query or fragment, found one of them in the URL; "
-            "leave it out and give secrets to fsspec (environment, or its configuration files)"
-        )
+    refuse_secrets(url, "a pointer")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {"format": FORMAT, "url": url})
     return url

@@ -140,7 +140,8 @@ def size_of(name: str, origin: Origin, patience: Patience, expected: int | None 
     def ask(system: Any, path: str, url: str) -> int | None:
         remembered = getattr(system, "dircache", None) or {}
         for entry in remembered.get(path.rpartition("/")[0], ()) if expected is not None else ():
-            if entry["name"] == path and entry["size"] == expected:
+            # A file system that was listed by names alone remembers no more than these.
+            if isinstance(entry, dict) and entry["name"] == path and entry["size"] == expected:
                 return expected
         system.invalidate_cache()
         size = within(patience.stall, system, "info", path)["size"]

@@ -9,7 +9,7 @@ from subgrid.records.blueprint import Blueprint
 from subgrid.records.scratch import own_folder, refuse_small
 from subgrid.records.workers import Meter
 from subgrid.source.blocks import BlockSource
-from subgrid.source.locations import Location
+from subgrid.source.locations import Location, shown
 
 BuildSource = Location | BlockSource
 """Where the steps of a build, or the blocks that take their place, come from."""
@@ -35,7 +35,9 @@ def unpacked(source: BuildSource, blueprint: Blueprint, scratch: Path | None, me
         yield source
         return
     parent = scratch or Path(gettempdir())
-    refuse_small(parent, size, f"the rows of {source.url}, unpacked,", "another folder with --scratch, or take the csv")
+    refuse_small(
+        parent, size, f"the rows of {shown(source.url)}, unpacked,", "another folder with --scratch, or take the csv"
+    )
     known = 0
 
     def progress(done: int, total: int) -> None:

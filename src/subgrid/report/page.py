@@ -18,6 +18,7 @@ from subgrid.report.figures.style import SERIES, short, title
 from subgrid.report.plates import DrawnPlate, Section
 from subgrid.report.subjects import slug
 from subgrid.schema.variables import TABLE
+from subgrid.source.urls import shown
 
 _MEANINGS = {
     "r2_294": "mean of max(R², 0) over 294 columns, without the cloud-water rule: compare networks by this",
@@ -192,7 +193,7 @@ def origin(case: Case) -> dict[str, Any]:
         ("run", manifest.run),
         ("checkpoint", f"{manifest.checkpoint} {manifest.checkpoint_digest[:16]}".strip()),
         ("predicted from", manifest.input),
-        ("truth", f"{case.subject.truth} {f'({case.subject.split})' if case.subject.split else ''}".strip()),
+        ("truth", f"{shown(case.subject.truth)} {f'({case.subject.split})' if case.subject.split else ''}".strip()),
         ("rows", f"{case.scored.rows:,}"),
         ("members", "; ".join(_member(member) for member in manifest.members)),
         ("predicted by", manifest.program),

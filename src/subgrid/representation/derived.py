@@ -22,8 +22,8 @@ liquid fraction, qc = ql + qi, and D x is x of the next level down less x here, 
                ice_excess           ((1 - f) qc - qi) / 1200 s, in those of ptend_q0003
 
 The last group reads what dynamics did since physics was last at work. E3SM-MMF's physics ends each step with condensate
-split into liquid and ice by temperature (in seven layers of eight ql = f qc within a thousandth of qc; the rest is clouds
-whose air is not all of one temperature): what differs from that in the state it gets, in one layer of three, was
+split into liquid and ice by temperature (in seven layers of eight ql = f qc within a thousandth of qc; the rest are
+clouds whose air is not all of one temperature): what differs from that in the state it gets, in one layer of three, was
 brought there by transport, or by air that warmed or cooled meanwhile, and it goes at once.
 """
 

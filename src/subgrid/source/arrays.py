@@ -19,7 +19,7 @@ from subgrid.schema.variable_sets import VARIABLE_SETS, VariableSet
 from subgrid.schema.variables import TIME_STEP, Variable
 from subgrid.source.blocks import BlockSource, Places, Report, block_columns, blocks, unknown_places, whole_blocks
 from subgrid.source.columns import StepColumns
-from subgrid.source.locations import Location
+from subgrid.source.locations import Location, shown
 from subgrid.source.steps import Step
 
 INPUT, TARGET, ROW = "_input.npy", "_target.npy", "_row.npy"
@@ -144,7 +144,7 @@ class ArrayPair(BlockSource):
 
     def survey(self, variables: VariableSet, columns: int, progress: Report | None = None) -> list[Step]:
         """The blocks; nothing but the heads of the arrays is read. Raises InputError, see ``BlockSource``."""
-        return blocks(whole_blocks(self.rows(variables), columns, self.url))
+        return blocks(whole_blocks(self.rows(variables), columns, shown(self.url)))
 
     def reader(self, variables: VariableSet, columns: int) -> Callable[[Step], StepColumns]:
         """Reads blocks of ``columns`` rows; see ``BlockSource``."""

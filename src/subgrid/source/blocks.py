@@ -14,7 +14,7 @@ from subgrid.errors import InputError
 from subgrid.schema.variable_sets import VariableSet
 from subgrid.schema.variables import TIME_STEP, variable
 from subgrid.source.columns import StepColumns
-from subgrid.source.locations import GRID_ENDING, Location, shown
+from subgrid.source.locations import GRID_ENDING, Location
 from subgrid.source.steps import Step
 
 Report = Callable[[int, int], None]
@@ -73,7 +73,7 @@ class BlockSource(ABC):
         """The grid file beside the rows; raises InputError for none, several, or rows that lie at a URL."""
         found = [] if self.beside.remote else sorted(self.beside.local("").glob(f"*{GRID_ENDING}"))
         if len(found) != 1:
-            raise InputError(f"{shown(self.beside.url)}: expected one grid file *{GRID_ENDING}; name it with --grid")
+            raise InputError(f"{self.beside.shown}: expected one grid file *{GRID_ENDING}; name it with --grid")
         return found[0]
 
 

@@ -5,7 +5,6 @@ variables such as ``FSSPEC_S3_ENDPOINT_URL``); what a URL says beside the place 
 """
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,10 @@ import numpy as np
 
 from subgrid.errors import InputError, MissingExtraError
 from subgrid.source.hub import files as hub_files
-from subgrid.source.retries import enduring, limited, reason, retried, transient, within
+from subgrid.source.retries import cause_of, enduring, limited, reason, retried, transient, within
+from subgrid.source.urls import is_remote as is_remote
+from subgrid.source.urls import shown as shown
+from subgrid.source.urls import without_secrets
 
 GRID_ENDING = "_grid-info.nc"
 """How the name of the grid file ends that lies beside raw steps."""
@@ -27,16 +29,6 @@ LISTING = 1800.0
 """Seconds for all pages of a listing: 420,480 files are 421 pages of a thousand, and a busy server asks for pauses."""
 
 _EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "s3a": "s3", "hf": "hub"}
-
-
-def is_remote(url: str) -> bool:
-    """Whether a file system other than the local one is asked."""
-    return "://" in url and not url.startswith("file://")
-
-
-def shown(url: str) -> str:
-    """A URL without what may be secret: user and password, and what follows a question mark."""
-    return re.sub(r"://[^/@]*@", "://", url).partition("?")[0] if is_remote(url) else url
 
 
 def file_system(url: str) -> tuple[Any, str]:
@@ -57,18 +49,19 @@ def file_system(url: str) -> tuple[Any, str]:
         hint = f"pip install 'subgrid[{extra}]'" if extra else "install the file system that fsspec names"
         raise MissingExtraError(f"{shown(url)}: {scheme}:// needs an optional library; {hint}") from error
     except ValueError as error:
-        raise InputError(f"{shown(url)}: not a location that fsspec knows ({error})") from error
+        raise InputError(f"{shown(url)}: not a location that fsspec knows ({without_secrets(str(error))})") from error
 
 
-def there_is(system: Any, path: str) -> bool:
+def there_is(system: Any, path: str, refusals: bool = False) -> bool:
     """Whether a file system has a file or folder; unlike its ``exists``, an error is no answer, and raised.
 
-    So is TimeoutError, when no answer comes in time.
+    So is TimeoutError, when no answer comes in time. A web server that refuses to tell (403) counts as having none, as
+    some say so of every file that is not there; with ``refusals`` that is raised too.
     """
     try:
         within(SILENCE, system, "info", path)
     except FileNotFoundError as error:
-        if transient(error):
+        if transient(error) or (refusals and cause_of(error) is not error):
             raise
         return False
     return True
@@ -91,6 +84,11 @@ class Location:
         """Whether a file system other than the local one is asked."""
         return is_remote(self.url)
 
+    @property
+    def shown(self) -> str:
+        """How it is called in messages and in files: without what may be secret."""
+        return shown(self.url)
+
     def pinned(self, commit: str = "") -> "Location":
         """The same, held to a commit where there are any: to ``commit``, else to the one that the URL means now.
 
@@ -102,7 +100,7 @@ class Location:
         named = hub_files.named_commit(path)
         if named and commit and named != commit:
             raise InputError(
-                f"{shown(self.url)}: names another commit than the plan was made of, {commit}; leave it out of the "
+                f"{self.shown}: names another commit than the plan was made of, {commit}; leave it out of the "
                 "URL, or make another plan"
             )
         try:
@@ -111,7 +109,7 @@ class Location:
             return self  # whoever lists it will tell
         except Exception as error:
             raise InputError(
-                f"{shown(self.url)}: cannot be looked up ({reason(error)}); see to it that it can, and run the same "
+                f"{self.shown}: cannot be looked up ({reason(error)}); see to it that it can, and run the same "
                 "command again"
             ) from error
         return replace(self, commit=found)
@@ -127,19 +125,17 @@ class Location:
         system, path = self._place()
         start = path.rstrip("/") + "/"
         if not self.remote and os.path.isfile(path):
-            raise InputError(f"{self.url}: is a file; expected a folder of raw steps, a data set, .csv or .parquet")
+            raise InputError(f"{self.shown}: is a file; expected a folder of raw steps, a data set, .csv or .parquet")
         try:
-            there = retried(lambda: there_is(system, path))
+            there = retried(lambda: there_is(system, path, refusals=True))
             found = retried(lambda: self._below(system, path), again=enduring(1)) if there else []
         except Exception as error:
             raise InputError(
-                f"{shown(self.url)}: cannot be listed ({reason(error)}); see to it that it can, and run the same "
+                f"{self.shown}: cannot be listed ({reason(error)}); see to it that it can, and run the same "
                 "command again"
             ) from error
         if not there:
-            raise InputError(
-                f"{shown(self.url)}: no such folder; expected raw steps laid out like train/0001-02/*.mli.*.nc"
-            )
+            raise InputError(f"{self.shown}: no such folder; expected raw steps laid out like train/0001-02/*.mli.*.nc")
         return sorted(name.removeprefix(start) for name in found)
 
     def _below(self, system: Any, path: str) -> list[str]:
@@ -205,7 +201,7 @@ class Location:
 
     def label(self, name: str) -> str:
         """How a file is called in messages."""
-        return f"{shown(self.url).rstrip('/')}/{name}"
+        return f"{self.shown.rstrip('/')}/{name}"
 
 
 def _files_below(folder: str, above: frozenset[str] = frozenset()) -> Iterator[str]:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from json import JSONDecodeError
 from typing import Any, TypeVar
 
+from subgrid.source.urls import without_secrets
+
 T = TypeVar("T")
 
 PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -42,16 +44,19 @@ def transient(error: BaseException) -> bool:
         return False
     if (status := status_of(error)) is not None and status >= 400:
         return status >= 500 or status in _PASSING
-    return isinstance(error, (OSError, EOFError, JSONDecodeError)) or _of_client(error)
+    return isinstance(error, (OSError, EOFError, JSONDecodeError)) or of_client(error)
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """The failure itself: fsspec's http calls whatever it meets when it asks for a size "not found"."""
+    """The failure itself: fsspec's http calls whatever it meets when it asks for a size "not found", a 403 too."""
     cause = error.__cause__
-    return cause if isinstance(error, FileNotFoundError) and cause is not None and _of_client(cause) else error
+    if not isinstance(error, FileNotFoundError) or cause is None or status_of(cause) == _ABSENT:
+        return error
+    return cause if of_client(cause) else error
 
 
-def _of_client(error: BaseException) -> bool:
+def of_client(error: BaseException) -> bool:
+    """Whether one of the libraries that speak to networks raised an error, or time was up."""
     return isinstance(error, TimeoutError) or type(error).__module__.partition(".")[0] in _CLIENTS
 
 
@@ -138,8 +143,12 @@ def limited(seconds: float, call: Callable[[], T]) -> T:
 
 
 def reason(error: BaseException) -> str:
-    """An error in one line, with its type; one of our own limits says nothing more than that it was reached."""
-    text = " ".join(str(error).split())
+    """An error in one line, with its type; one of our own limits says nothing more than that it was reached.
+
+    Clients name whole URLs; here they stand without what may be secret.
+    """
+    error = cause_of(error)
+    text = without_secrets(" ".join(str(error).split()))
     if isinstance(error, TimeoutError) and not text:
         return "no answer in time"
     return f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from subgrid.errors import InputError, SettingsError
-from subgrid.source.locations import Location, shown
+from subgrid.source.locations import Location
 
 DAY = 86_400
 YEAR_DAYS = 365
@@ -74,7 +74,7 @@ def label_of(time: int) -> str:
 
 def list_steps(location: Location) -> list[Step]:
     """All steps below a location that have an ``mli`` file, by time; raises InputError for none or for doubles."""
-    return pair(location.names(), shown(location.url))
+    return pair(location.names(), location.shown)
 
 
 def pair(names: Sequence[str], where: str) -> list[Step]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import google_crc32c
 
 from subgrid.errors import InputError
-from subgrid.source.locations import Location
+from subgrid.source.locations import Location, shown
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,9 +53,9 @@ class CsvTable:
     first_line = 2
 
     def __init__(self, location: Location) -> None:
-        self.location, self.label = location, location.url
+        self.location, self.label = location, location.shown
         with _opened(location) as file:
-            line = file.readline(_LONGEST_LINE)
+            line = _first_line(file)
         self._body = len(line)
         try:
             text = line.decode("utf-8-sig")
@@ -173,7 +173,7 @@ class ParquetTable:
     first_line = None  # there are none
 
     def __init__(self, location: Location) -> None:
-        self.location, self.label = location, location.url
+        self.location, self.label = location, location.shown
         with _opened(location) as file:
             found = self._parquet(file)
         self.names: list[str] = list(found.schema_arrow.names)
@@ -235,7 +235,8 @@ def is_table(url: str) -> bool:
 def open_table(url: str) -> TableFile:
     """Open a table by the end of its name; raises InputError for another end, a missing or an unreadable file."""
     if not is_table(url):
-        raise InputError(f"{url}: expected a table whose name ends with {' or '.join(SUFFIXES)}; unpack archives first")
+        ends = " or ".join(SUFFIXES)
+        raise InputError(f"{shown(url)}: expected a table whose name ends with {ends}; unpack archives first")
     location = Location(url)
     return CsvTable(location) if url.lower().endswith(".csv") else ParquetTable(location)
 
@@ -261,9 +262,17 @@ def _opened(location: Location) -> Any:
     try:
         return location.open_file()
     except FileNotFoundError as error:
-        raise InputError(f"{location.url}: no such file") from error
+        raise InputError(f"{location.shown}: no such file") from error
     except IsADirectoryError as error:
-        raise InputError(f"{location.url}: expected a table, found a folder") from error
+        raise InputError(f"{location.shown}: expected a table, found a folder") from error
+
+
+def _first_line(file: Any) -> bytes:
+    """The first line with its end; without one where there is none. fsspec's files know no limit of a line's length."""
+    line = b""
+    while b"\n" not in line and len(line) < _LONGEST_LINE and (data := file.read(1 << 16)):
+        line += data
+    return line[: line.find(b"\n") + 1] or line
 
 
 def _raw_blocks(location: Location, progress: Report | None = None, start: int = 0) -> Iterator[bytes]:

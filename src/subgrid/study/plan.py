@@ -27,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationErr
 
 from subgrid.errors import SettingsError
 from subgrid.recipe import Recipe, load_recipe, parse_recipe, read_yaml
+from subgrid.source.urls import refuse_secrets, texts
 
 BASE = "base"
 """Name of the variant that changes nothing."""
@@ -93,10 +94,13 @@ def load_study(path: Path) -> tuple[Study, list[PlannedRun]]:
     A variant that comes to the same recipe as one before it (a factor's value that the base has) is not run again.
 
     Raises:
-        SettingsError: a file that cannot be read or used, a recipe that a variant makes impossible, doubled names.
+        SettingsError: a file that cannot be read or used, a recipe that a variant makes impossible, doubled names,
+            a URL with user, password or query.
     """
     try:
         content = read_yaml(path.read_text(encoding="utf-8"), str(path))
+        for name, text in texts(content):
+            refuse_secrets(text, "a study", f"{path}: {name}")
         study = Study.model_validate(content)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: the study cannot be read ({error})") from error

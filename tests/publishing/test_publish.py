@@ -104,7 +104,7 @@ def test_sets_for_kaggle(data: Path, tmp_path: Path) -> None:
 def test_a_folder_for_kaggle_can_be_packed_where_hard_links_do_not_reach(
     sets: int, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The client packs with ``shutil.make_archive``, which keeps symbolic links: unpacked elsewhere all must be there."""
+    """The client packs with ``shutil.make_archive``, which keeps symbolic links: elsewhere, all must be there."""
 
     def refused(*_: Any, **__: Any) -> None:
         raise OSError(errno.EXDEV, "Invalid cross-device link")

@@ -107,7 +107,7 @@ def _unfinished(path: Path) -> dict[str, Any]:
 def _prediction(path: Path) -> dict[str, Any]:
     manifest = read_prediction_manifest(path).model_dump()
     hidden = {"shards", "scale", *(("run", "checkpoint") if manifest["members"] else ("members", "blend"))}
-    hidden |= set() if manifest["ids"] else {"ids"}
+    hidden |= {name for name in ("ids", "provenance") if not manifest[name]}
     shown = {key: value for key, value in manifest.items() if key not in hidden}
     return {"kind": "prediction", "path": str(path), **shown}
 
@@ -136,6 +136,7 @@ def _run(path: Path) -> dict[str, Any]:
             "rows": card["rows"],
             "share_done": round(card["rows"] / (rows // batch * batch), 4),
             "data_digest": card["data_digest"],
+            **({"provenance": list(card["provenance"].values())} if card.get("provenance") else {}),
         }
     return found
 

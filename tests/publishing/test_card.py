@@ -1,6 +1,7 @@
 """Cards say what the data are, whose, and under which licence; no secrets and no paths of a machine."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import yaml
 from subgrid.errors import SettingsError
 from subgrid.publishing.card import card, kaggle_metadata, licence_of
 from subgrid.publishing.contents import bundle
+from subgrid.records.provenance import Provenance
+from subgrid.training.checkpoint import read_card
+from subgrid.training.folder import find_checkpoint
 
 
 def front_of(text: str) -> dict[str, object]:
@@ -49,6 +53,34 @@ def test_cards_of_runs_and_predictions(work: Path) -> None:
     assert "| network | squeezeformer |" in run and "subgrid predict" in run
     prediction = card(bundle(work / "prediction"), "Predicted", "cc-by-4.0")
     assert "| rows | 72 |" in prediction
+
+
+def test_runs_and_predictions_know_the_licence_and_source_of_their_data(work: Path, tmp_path: Path) -> None:
+    """What is made from made-up data is made up too, and says so where the data set is not at hand."""
+    for name in ("run", "prediction"):
+        found = bundle(Path(shutil.copytree(work / name, tmp_path / name)))
+        assert licence_of(found, None) == "apache-2.0" and licence_of(found, "cc-by-4.0") == "cc-by-4.0"
+        text = card(found, "Made up", licence_of(found, None))
+        assert "Apache License 2.0. Made-up data" in text and "ClimSim data set" not in text and "bibtex" not in text
+        assert "| source | source, Apache-2.0 (made-up data, no simulation of the real world) |" in text
+        assert "| ptend_t | 60 | K/s |" in text and ("| state_t | 60 | K |" in text) == (name == "run")
+        assert str(work) not in text
+
+
+def test_one_real_source_is_enough_and_none_said_is_taken_for_real(work: Path) -> None:
+    found = bundle(work / "prediction")
+    real = Provenance.told("https://me:hunter2@host/raw", "CC-BY-4.0 (ClimSim, LEAP)")
+    for known in ((*found.manifest.provenance, real), ()):
+        other = replace(found, manifest=found.manifest.model_copy(update={"provenance": known}))
+        assert licence_of(other, None) == "cc-by-4.0"
+        assert "hunter2" not in card(other, "Mixed", "cc-by-4.0")
+
+
+def test_a_run_of_former_times_is_taken_for_real(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = {key: value for key, value in read_card(find_checkpoint(work / "run")).items() if key != "provenance"}
+    monkeypatch.setattr("subgrid.training.checkpoint.read_card", lambda path: content)
+    found = bundle(work / "run")
+    assert licence_of(found, None) == "cc-by-4.0" and "| source |" not in card(found, "Old", "cc-by-4.0")
 
 
 def test_kaggle_metadata() -> None:

@@ -1,6 +1,9 @@
 """Publications arrive whole, go on where they stopped, and can be cut into sets that join again."""
 
+import errno
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +98,37 @@ def test_sets_for_kaggle(data: Path, tmp_path: Path) -> None:
                    for shard in piece.manifest.shards)  # fmt: skip
     expected = np.concatenate([batch.row for batch in whole.scan("training", 500)])
     np.testing.assert_array_equal(np.sort(np.concatenate(rows)), np.sort(expected))
+
+
+@pytest.mark.parametrize("sets", [1, 2])
+def test_a_folder_for_kaggle_can_be_packed_where_hard_links_do_not_reach(
+    sets: int, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client packs with ``shutil.make_archive``, which keeps symbolic links: elsewhere, all must be there."""
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refused)
+    out, settings = tmp_path / "sets", PublishSettings(kaggle="me/small-set", sets=sets)
+    found = publish(data, str(out), settings)
+    assert all(one.copied for one in found)
+    again = publish(data, str(out), settings)
+    assert [(one.files, one.copied) for one in again] == sets * [(0, 0)]
+    for folder in [out] if sets == 1 else sorted(out.iterdir()):
+        assert not [path for path in folder.rglob("*") if path.is_symlink()]
+        shutil.unpack_archive(shutil.make_archive(str(tmp_path / folder.name), "tar", folder), tmp_path / "unpacked")
+        assert verify(tmp_path / "unpacked") == []
+        shutil.rmtree(tmp_path / "unpacked")
+
+
+def test_links_of_former_times_are_replaced_by_files_for_kaggle(data: Path, tmp_path: Path) -> None:
+    publish(data, str(tmp_path / "out"))
+    shard = tmp_path / "out" / "shards" / "training-00004.tfrecord"
+    shard.unlink()
+    shard.symlink_to(data / "shards" / shard.name)
+    (sent,) = publish(data, str(tmp_path / "out"), PublishSettings(kaggle="me/small-set"))
+    assert (sent.files, sent.copied) == (2, 0) and not shard.is_symlink()  # it, and the client's file
 
 
 def test_sets_in_an_object_store(data: Path, memory: Any) -> None:

@@ -9,9 +9,10 @@ import fsspec
 import numpy as np
 import pytest
 
+from servers import free_port, web_server
 from subgrid.errors import InputError, MissingExtraError
 from subgrid.source import locations, retries
-from subgrid.source.locations import Location
+from subgrid.source.locations import Location, file_system
 
 CONTENTS = {"train/0001-02/b.nc": b"\x00\x01\xff", "train/0001-02/a.nc": b"", "grid.nc": bytes(range(256))}
 
@@ -153,3 +154,27 @@ def test_a_server_that_does_not_answer_is_given_up(memory: str, monkeypatch: pyt
 def test_a_place_that_has_no_commits_stays_as_it_is(memory: str, folder: Path) -> None:
     for url in (memory, str(folder), "hf://buckets/me/raw"):
         assert Location(url).pinned("f" * 40) == Location(url)
+
+
+@pytest.mark.parametrize(
+    ("status", "told"), [("403", "cannot be listed (ClientResponseError: 403"), ("404", "no such folder")]
+)
+def test_what_a_web_server_answered_is_told(status: str, told: str, tmp_path: Path) -> None:
+    """fsspec's http calls all of it "not found"."""
+    pytest.importorskip("aiohttp")
+    with web_server(tmp_path, lambda path: status) as url:
+        place = Location(url.replace("://", "://me:hunter2@") + "private")
+        with pytest.raises(InputError) as error:
+            place.names()
+        assert told in str(error.value) and f"{url}private: " in str(error.value)
+        assert "hunter2" not in str(error.value)
+        assert not place.exists("file")  # some servers answer so for every file that is not there
+
+
+def test_a_server_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ftp connects as soon as its file system is made."""
+    monkeypatch.setattr("subgrid.source.retries.random.uniform", lambda *_: 0.0)
+    place = f"ftp://me:hunter2@127.0.0.1:{free_port()}/out"
+    with pytest.raises(InputError, match=r"ftp://127\.0\.0\.1:\d+/out: cannot be reached \(ConnectionRefused") as error:
+        file_system(place)
+    assert "hunter2" not in str(error.value)

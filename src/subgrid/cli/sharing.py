@@ -83,4 +83,9 @@ def publish(
         found = publish_folder(path, target, settings, report)
     for one in found:
         told = "to send" if dry_run else "sent"
+        if one.copied:
+            terminal.say(
+                f"{one.label}: {one.copied:,} files are copies: hard links do not reach there, and symbolic ones would "
+                "not be packed"
+            )
         print(f"{one.label}: {one.files:,} files {told}, {terminal.size(one.bytes)}; {one.kept:,} there already")

@@ -15,7 +15,9 @@ import numpy as np
 
 from subgrid.errors import DatasetError, InputError
 from subgrid.records.build import read_grid
+from subgrid.records.finish import Origin
 from subgrid.records.place import holds_dataset
+from subgrid.records.provenance import Provenance
 from subgrid.records.reader import Dataset
 from subgrid.schema.grid import Grid
 from subgrid.schema.variable_sets import VariableSet
@@ -24,6 +26,7 @@ from subgrid.source.columns import StepReader
 from subgrid.source.kaggle import KaggleTable
 from subgrid.source.locations import GRID_ENDING, Location, shown
 from subgrid.source.steps import Step, list_steps
+from subgrid.source.table_rows import TableRows
 from subgrid.source.tables import Report, Survey, is_table
 
 _SCAN = 4096
@@ -66,7 +69,7 @@ class DatasetColumns:
     def __init__(self, dataset: Dataset, split: str | None) -> None:
         self.dataset = dataset
         self.ids = "" if dataset.manifest.placed else "row_"  # numbers of another kind than a simulation's
-        self.label = str(dataset.folder)
+        self.label, self.provenance = str(dataset.folder), dataset.manifest.provenance
         self.splits = [split] if split else list(dataset.splits)
         self.rows = sum(dataset.rows(one) for one in self.splits)
         self.digest = sha256(json.dumps([dataset.digest, self.splits]).encode()).hexdigest()
@@ -106,7 +109,7 @@ class RawColumns:
 
     def __init__(self, location: Location, variables: VariableSet) -> None:
         self.location, self.variables, self.label = location, variables, location.shown
-        self.steps = list_steps(location)
+        self.steps, self.provenance = list_steps(location), _provenance(location)
         reader = StepReader(location, variables)
         reader.read(self.steps[0], targets=False)
         self.columns = int(reader.columns or 0)
@@ -158,6 +161,7 @@ class KaggleColumns:
     def __init__(self, url: str, variables: VariableSet) -> None:
         self.table, self.variables, self.label = KaggleTable(url), variables, shown(url)
         self.table.expect([])
+        self.provenance = _provenance(TableRows(url))
         self.has_inputs, self.has_truth = (
             self.table.has(names) for names in (variables.input_columns, variables.target_columns)
         )
@@ -221,6 +225,11 @@ class KaggleColumns:
     def grid(self) -> Grid | None:
         """None: a table does not say where its rows lie."""
         return None
+
+
+def _provenance(source: Location | TableRows) -> Provenance:
+    origin = Origin.of(source)
+    return Provenance.told(origin.source, origin.licence)
 
 
 def _unknown(row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -28,6 +28,7 @@ from subgrid.prediction.store import (
     read_prediction_manifest,
 )
 from subgrid.prediction.together import Given, Together
+from subgrid.records.provenance import distinct
 
 Report = Callable[[int, int], None]
 
@@ -115,6 +116,7 @@ def _manifest(together: Together, weights: np.ndarray, out: Path, blend: Blend) 
     )
     # Members that expect errors in units of different tables cannot be averaged in that.
     confidence = all(one.manifest.confidence and one.manifest.scale == first.scale for one in together.stored)
+    known = [one.manifest.provenance for one in together.stored]
     return PredictionManifest(
         variable_set=first.variable_set,
         rows=first.rows,
@@ -123,6 +125,7 @@ def _manifest(together: Together, weights: np.ndarray, out: Path, blend: Blend) 
         checkpoint_digest=_digest(members),
         input=first.input,
         input_digest=first.input_digest,
+        provenance=distinct(one for found in known for one in found) if all(known) else (),
         ids=first.ids,
         rule=first.rule,
         confidence=confidence,

@@ -18,6 +18,7 @@ from subgrid.prediction.store import (
     StoredPrediction,
     read_prediction_manifest,
 )
+from subgrid.records.provenance import distinct
 from subgrid.schema.variable_sets import VariableSet
 from subgrid.training.checkpoint import CheckpointInfo
 from subgrid.training.machine import keep_freed_memory
@@ -59,6 +60,7 @@ def predict(
         checkpoint_digest=info.digest,
         input=columns.label,
         input_digest=columns.digest,
+        provenance=distinct([columns.provenance, *info.provenance]) if info.provenance else (),
         ids=columns.ids,
         rule=rule,
         confidence=confidence,

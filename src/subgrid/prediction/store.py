@@ -18,6 +18,7 @@ from subgrid.prediction.members import Blend, Member
 from subgrid.records.example import Feature, RecordLayout, pack
 from subgrid.records.files import write_json
 from subgrid.records.ledger import Shard
+from subgrid.records.provenance import Provenance
 from subgrid.records.shard import ShardWriter
 from subgrid.records.shards import open_shard
 from subgrid.schema.variable_sets import VariableSet, variable_set
@@ -38,6 +39,7 @@ class PredictionManifest(BaseModel):
         run, checkpoint, checkpoint_digest: the emulator; of an ensemble, the first two are empty, and the digest is one
             of its members and weights.
         input, input_digest: the columns.
+        provenance: of the columns, and of the data that the network learnt from; none where that is not known.
         ids: what the ids of Kaggle's rows start with (``test_``); empty for rows that have none.
         rule, confidence: whether the rows hold them.
         scale: of a prediction with confidence, physical units of one normalised unit of each target column, 0 where it
@@ -58,6 +60,7 @@ class PredictionManifest(BaseModel):
     checkpoint_digest: str
     input: str
     input_digest: str
+    provenance: tuple[Provenance, ...] = ()
     ids: str = ""
     rule: bool
     confidence: bool

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from subgrid.errors import SettingsError
 from subgrid.prediction.store import PredictionManifest
 from subgrid.publishing.contents import Bundle
 from subgrid.records.manifest import Manifest
-from subgrid.source.locations import is_remote, shown
+from subgrid.records.provenance import Provenance, portable
+from subgrid.schema.variable_sets import variable_set
+from subgrid.schema.variables import Variable
 from subgrid.training import checkpoint, folder
 
 CARD, KAGGLE = "README.md", "dataset-metadata.json"
@@ -31,7 +34,11 @@ CITATION = """\
 
 
 def licence_of(bundle: Bundle, wanted: str | None) -> str:
-    """``cc-by-4.0`` or ``apache-2.0``: what is wanted, else what a data set says of itself, else that of ClimSim.
+    """``cc-by-4.0`` or ``apache-2.0``: what is wanted, else what its data say of themselves.
+
+    Apache only where all of them are made up; ClimSim's where one is not, or where a run or prediction of former times
+    does not say what it was made from.
+
 
     Raises SettingsError for another one.
     """
@@ -39,8 +46,17 @@ def licence_of(bundle: Bundle, wanted: str | None) -> str:
         if wanted.lower() not in _LICENCES:
             raise SettingsError(f"--licence {wanted}: expected {' or '.join(_LICENCES)}")
         return wanted.lower()
-    made_up = isinstance(bundle.manifest, Manifest) and bundle.manifest.licence.lower().startswith("apache")
-    return MADE_UP if made_up else REAL
+    found = _provenance(bundle)
+    return MADE_UP if found and all(one.made_up for one in found) else REAL
+
+
+def _provenance(bundle: Bundle) -> tuple[Provenance, ...]:
+    """Of all data that a bundle was made from; none where it does not say."""
+    if isinstance(bundle.manifest, Manifest):
+        return (bundle.manifest.provenance,)
+    if isinstance(bundle.manifest, PredictionManifest):
+        return bundle.manifest.provenance
+    return checkpoint.provenance_of(checkpoint.read_card(folder.find_checkpoint(bundle.path)))
 
 
 def card(bundle: Bundle, title: str, licence: str) -> str:
@@ -69,10 +85,13 @@ def _described(bundle: Bundle) -> list[str]:
         return _dataset(bundle.manifest)
     if isinstance(bundle.manifest, PredictionManifest):
         found = bundle.manifest
-        facts = {"network": found.network, "checkpoint digest": found.checkpoint_digest,
+        network = found.network if found.members else f"{portable(found.run)}@{found.checkpoint}"
+        facts = {"network": network, "checkpoint digest": found.checkpoint_digest,
                  "rows": f"{found.rows:,}", "variable set": found.variable_set,
-                 "input": _source(found.input), "input digest": found.input_digest}  # fmt: skip
-        return ["Predicted tendencies in physical units, rows as TFRecord.", "", *_facts(facts)]
+                 "input": portable(found.input), "input digest": found.input_digest,
+                 **_sources(found.provenance)}  # fmt: skip
+        lines = ["Predicted tendencies in physical units, rows as TFRecord.", "", *_facts(facts), ""]
+        return [*lines, "## Targets", "", *_variables(variable_set(found.variable_set).targets)]
     return _run(bundle.path)
 
 
@@ -83,7 +102,7 @@ def _dataset(manifest: Manifest) -> list[str]:
         "shards": f"{len(manifest.shards)}, {sum(shard.bytes for shard in manifest.shards):,} bytes",
         "variable set": manifest.variable_set,
         "grid": f"{manifest.columns:,} columns, digest {manifest.grid[:16]}",
-        "source": _source(manifest.source),
+        "source": portable(manifest.source),
         "split": manifest.split,
         "digest": manifest.digest,
         "made": f"{manifest.created} by {manifest.program}",
@@ -105,18 +124,27 @@ def _run(path: Path) -> list[str]:
     scores = {key: f"{value:.4f}" for key, value in (found.get("scores") or {}).items() if isinstance(value, float)}
     facts = {"network": found["recipe"]["model"]["name"], "parameters": f"{found['parameters']:,}",
              "rows learnt": f"{found['rows']:,}", "variable set": found["variables"],
-             "data digest": found["data_digest"], **scores}  # fmt: skip
+             "data digest": found["data_digest"], **_sources(checkpoint.provenance_of(found)), **scores}  # fmt: skip
     lines = ["A network that emulates sub-grid physics of the atmosphere: recipe, metrics and checkpoints.", ""]
-    return [*lines, *_facts(facts), "", "```console", "$ subgrid predict RUN DATASET OUT", "```"]
+    lines += [*_facts(facts), "", "```console", "$ subgrid predict RUN DATASET OUT", "```"]
+    names = variable_set(found["variables"])
+    for title, items in (("Inputs", names.inputs), ("Targets", names.targets)):
+        lines += ["", f"## {title}", "", *_variables(items)]
+    return lines
+
+
+def _sources(found: Sequence[Provenance]) -> dict[str, str]:
+    """A fact on where the data come from, where that is known."""
+    return {"source": "; ".join(f"{one.source}, {one.licence}" for one in found)} if found else {}
+
+
+def _variables(items: Sequence[Variable]) -> list[str]:
+    head = ["| variable | levels | unit |", "|---|---|---|"]
+    return [*head, *(f"| {item.name} | {item.levels} | {item.unit} |" for item in items)]
 
 
 def _facts(facts: dict[str, Any]) -> list[str]:
     return ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items())]
-
-
-def _source(place: str) -> str:
-    """A URL without secrets, of a folder its name alone."""
-    return shown(place) if is_remote(place) else Path(place).name
 
 
 def kaggle_metadata(identity: str, title: str, licence: str) -> bytes:

@@ -1,7 +1,7 @@
 """Publishing: what is missing at the target is sent, and the file that makes it whole comes last."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -42,12 +42,14 @@ class Sent:
         label: where it is.
         files, bytes: that were sent, or would be.
         kept: files that were there already.
+        copied: of the files, those that a folder for Kaggle got as copies, as hard links do not reach there.
     """
 
     label: str
     files: int
     bytes: int
     kept: int
+    copied: int = 0
 
 
 def publish(
@@ -95,14 +97,14 @@ def _one(
     extra = {CARD: card(found, title, licence).encode()}
     if settings.kaggle:
         extra[KAGGLE] = kaggle_metadata(settings.kaggle, title, licence)
-    whole, place = found.beside(extra), open_target(target, patience)
+    whole, place = found.beside(extra), open_target(target, patience, packed=settings.kaggle is not None)
     names = list(whole.files)
     missing = [name for name in names if not place.has(name, whole.files[name])]
     sent = Sent(place.label, len(missing), sum(size_of(whole.files[name]) for name in missing),
                 len(names) - len(missing))  # fmt: skip
     if not settings.dry_run:
         _send(whole, missing, place, sent.bytes, progress)
-    return sent
+    return replace(sent, copied=place.copied)
 
 
 def _send(

@@ -6,6 +6,7 @@ Each target says whether it has a file already, by size and checksum, so that a 
 import base64
 import os
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from functools import partial
 from hashlib import md5, sha1, sha256
@@ -31,6 +32,8 @@ class Target(Protocol):
     """A place that takes files."""
 
     label: str
+    copied: int
+    """Files that had to be copied where links were wanted."""
 
     def has(self, name: str, content: Content) -> bool:
         """Whether this very file is there."""
@@ -39,11 +42,17 @@ class Target(Protocol):
         """Send files, in order."""
 
 
-def open_target(url: str, patience: Patience | None = None) -> Target:
-    """The target that TARGET means; raises SettingsError for a Hugging Face URL that names no repository."""
+def open_target(url: str, patience: Patience | None = None, packed: bool = False) -> Target:
+    """The target that TARGET means; raises SettingsError for a Hugging Face URL that names no repository.
+
+    Args:
+        url: or a path.
+        patience: with a store.
+        packed: a folder will be packed by another program, so it gets no symbolic links.
+    """
     if url.startswith("hf://"):
         return HubTarget(url, patience or Patience())
-    return ObjectTarget(url, patience or Patience()) if is_remote(url) else FolderTarget(Path(url).expanduser())
+    return ObjectTarget(url, patience or Patience()) if is_remote(url) else FolderTarget(Path(url).expanduser(), packed)
 
 
 def pieces_of(content: Content) -> Iterator[bytes]:
@@ -71,10 +80,14 @@ def _hashed(content: Content, hashed: Any) -> Any:
 
 
 class FolderTarget:
-    """A folder of links to the files."""
+    """A folder of links to the files: hard ones, else symbolic ones, or copies where it is to be ``packed``.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.label = folder, str(folder)
+    ``shutil.make_archive``, which the ``kaggle`` client packs folders with, keeps symbolic links as they are: what it
+    sends would lead nowhere.
+    """
+
+    def __init__(self, folder: Path, packed: bool = False) -> None:
+        self.folder, self.label, self.packed, self.copied = folder, str(folder), packed, 0
 
     def has(self, name: str, content: Content) -> bool:
         """See ``Target``."""
@@ -83,27 +96,32 @@ class FolderTarget:
             return False
         if isinstance(content, bytes):
             return path.read_bytes() == content
+        if self.packed and (path.is_symlink() or not path.samefile(content)):
+            return not path.is_symlink() and size_of(path) == size_of(content) and crc32c_of(path) == crc32c_of(content)
         return path.samefile(content)
 
     def put(self, files: Sequence[tuple[str, Content]]) -> None:
-        """Link files, hard where that works; raises SubgridError when the folder cannot take them."""
+        """Link or copy files; raises SubgridError when the folder cannot take them."""
         for name, content in files:
             path = self.folder / name
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise SubgridError(f"{path.parent}: cannot be made ({error.strerror})") from error
-            write_whole(path, partial(_linked, content))
+            write_whole(path, partial(self._bring, content))
 
-
-def _linked(content: Content, path: Path) -> None:
-    if isinstance(content, bytes):
-        path.write_bytes(content)
-        return
-    try:
-        os.link(content, path)
-    except OSError:  # another file system, or one without hard links
-        path.symlink_to(content.resolve())
+    def _bring(self, content: Content, path: Path) -> None:
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+            return
+        try:
+            os.link(content.resolve(), path)  # resolved: what is a link itself shall not become one more
+        except OSError:  # another file system, or one without hard links
+            if self.packed:
+                shutil.copyfile(content, path)
+                self.copied += 1
+            else:
+                path.symlink_to(content.resolve())
 
 
 class _Checksum:
@@ -119,6 +137,8 @@ class _Checksum:
 
 class ObjectTarget:
     """An object store: objects appear whole."""
+
+    copied = 0
 
     def __init__(self, url: str, patience: Patience) -> None:
         self.origin, self.patience, self.label = Fixed(url), patience, shown(url)
@@ -181,6 +201,8 @@ class HubTarget:
     The token is found by ``huggingface_hub`` in its usual places. Files go in commits of a hundred; the file that makes
     the others whole is in the last one.
     """
+
+    copied = 0
 
     def __init__(self, url: str, patience: Patience) -> None:
         try:

@@ -13,6 +13,7 @@ from subgrid import __version__
 from subgrid.errors import DatasetError
 from subgrid.records.blueprint import Blueprint
 from subgrid.records.ledger import GroupReport, Shard
+from subgrid.records.provenance import Provenance
 from subgrid.records.splits import SPLITS
 
 FORMAT = "subgrid-dataset/1"
@@ -80,6 +81,11 @@ class Manifest(BaseModel):
     def rows(self, split: str) -> int:
         """Rows of a split."""
         return sum(shard.rows for shard in self.shards if shard.split == split)
+
+    @property
+    def provenance(self) -> Provenance:
+        """What those note who use the rows."""
+        return Provenance.told(self.source, self.licence)
 
     def computed_digest(self) -> str:
         """SHA-256 of all that makes the data set what it is (not of times, hosts, paths, program versions)."""

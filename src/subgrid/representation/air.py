@@ -68,16 +68,12 @@ class Air:
     @cached_property
     def thickness(self) -> Tensor:
         """Of each layer, m."""
-        return self._between(self.edges[:, :-1].clamp(min=_TOP))
-
-    def _between(self, above: Tensor) -> Tensor:
-        virtual = self.temperature * (1 + _LIGHTER * self.vapour)
-        return GAS_CONSTANT_DRY / GRAVITY * virtual * torch.log(self.edges[:, 1:] / above)
+        return _depth(self, self.edges[:, :-1].clamp(min=_TOP))
 
     @cached_property
     def height(self) -> Tensor:
         """Of the middle of each layer above the ground, m."""
-        return _from_ground(self.thickness) - self.thickness + self._between(self.pressure)
+        return _from_ground(self.thickness) - self.thickness + _depth(self, self.pressure)
 
     @cached_property
     def dry_energy(self) -> Tensor:
@@ -125,6 +121,12 @@ class Air:
 def step_down(x: Tensor) -> Tensor:
     """x of the next level down less x here, 0 at the lowest level."""
     return functional.pad(x[:, 1:] - x[:, :-1], (0, 1))
+
+
+def _depth(air: Air, above: Tensor) -> Tensor:
+    """From the lower edge of each layer up to a pressure within it, m: Rd Tv / g ln(p_below / p)."""
+    virtual = air.temperature * (1 + _LIGHTER * air.vapour)
+    return GAS_CONSTANT_DRY / GRAVITY * virtual * torch.log(air.edges[:, 1:] / above)
 
 
 def _from_ground(x: Tensor) -> Tensor:

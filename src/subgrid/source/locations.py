@@ -34,12 +34,13 @@ _EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "s3a": "s3", "hf": "hub"}
 def file_system(url: str) -> tuple[Any, str]:
     """The fsspec file system of a URL and the path in it.
 
-    Raises MissingExtraError for a missing library, InputError for a URL that fsspec does not know.
+    Raises MissingExtraError for a missing library, InputError for a URL that fsspec does not know or whose server
+    cannot be reached: some file systems (ftp, sftp) connect as soon as they are made.
     """
     from fsspec.core import url_to_fs
 
     try:
-        found: tuple[Any, str] = url_to_fs(url)
+        found: tuple[Any, str] = retried(lambda: url_to_fs(url))
         if url.startswith("hf://"):
             hub_files.limit_silence()
         return found
@@ -50,6 +51,10 @@ def file_system(url: str) -> tuple[Any, str]:
         raise MissingExtraError(f"{shown(url)}: {scheme}:// needs an optional library; {hint}") from error
     except ValueError as error:
         raise InputError(f"{shown(url)}: not a location that fsspec knows ({without_secrets(str(error))})") from error
+    except Exception as error:
+        raise InputError(
+            f"{shown(url)}: cannot be reached ({reason(error)}); see to it that it can, and run the same command again"
+        ) from error
 
 
 def there_is(system: Any, path: str, refusals: bool = False) -> bool:

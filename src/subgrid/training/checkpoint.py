@@ -26,6 +26,7 @@ from torch import Tensor
 from subgrid.errors import DatasetError, SettingsError, SubgridError
 from subgrid.model.emulator import Emulator, EmulatorSettings, build_emulator
 from subgrid.model.registry import ModelSettings
+from subgrid.records.provenance import Provenance
 from subgrid.representation.settings import RepresentationSettings
 from subgrid.schema.grid import Grid
 from subgrid.schema.variable_sets import VariableSet
@@ -63,7 +64,7 @@ class CheckpointInfo:
         name: its name within the run.
         digest: SHA-256 over everything in it but the training state: its identity.
         card: the whole of checkpoint.json: ``recipe``, ``rows``, ``scores``, ``data_digest``, ``data`` (digests by
-            name), ``versions`` and more.
+            name), ``provenance`` (of the data by name), ``versions`` and more.
         table: statistics that inputs and targets are normalised with.
         grid: the grid of the training data.
     """
@@ -84,6 +85,16 @@ class CheckpointInfo:
     def recipe(self) -> dict[str, Any]:
         """The resolved recipe of the run, as plain values."""
         return dict(self.card["recipe"])
+
+    @property
+    def provenance(self) -> tuple[Provenance, ...]:
+        """Of the data that were learnt from."""
+        return provenance_of(self.card)
+
+
+def provenance_of(card: Mapping[str, Any]) -> tuple[Provenance, ...]:
+    """Of the data that a checkpoint learnt from; none where it was written before checkpoints noted it."""
+    return tuple(Provenance(**one) for one in card.get("provenance", {}).values())
 
 
 def commit(run: Path, name: str, best: str, snapshot: Snapshot, kept: Collection[str] = ()) -> None:

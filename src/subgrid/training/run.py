@@ -69,6 +69,7 @@ class Run:
             "recipe": plain,
             "data_digest": sources.digest,
             "data": sources.digests,
+            "provenance": {name: one.model_dump() for name, one in sources.provenance.items()},
             "variables": table.variables.name,
             "statistics": table.to_json(),
             "grid": checkpoint.grid_to_json(sources.first.grid),

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from subgrid.errors import DatasetError, SettingsError
 from subgrid.records.mixture import Pattern
+from subgrid.records.provenance import Provenance
 from subgrid.records.reader import Dataset, Stream, StreamSettings
 from subgrid.statistics.table import Table
 from subgrid.training.batches import Origin
@@ -78,6 +79,11 @@ class Sources:
     def digests(self) -> dict[str, str]:
         """Identity of each data set by its name in the recipe."""
         return {item.name: data.digest for item, data in zip(self.settings, self.datasets, strict=True)}
+
+    @property
+    def provenance(self) -> dict[str, Provenance]:
+        """Source and licence of each data set by its name in the recipe."""
+        return {item.name: data.manifest.provenance for item, data in zip(self.settings, self.datasets, strict=True)}
 
     @property
     def digest(self) -> str:

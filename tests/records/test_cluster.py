@@ -1,8 +1,9 @@
-"""Groups made by a real cluster of processes on this machine, one of which is killed."""
+"""Groups made by a real cluster of processes on this machine, which are killed."""
 
 import os
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from subgrid.records.cluster import Sent, run_on_cluster
 from subgrid.records.group import GroupJob
 from subgrid.records.ledger import done_groups
 from subgrid.records.manifest import read_manifest
+from subgrid.records.plan import Part
 from subgrid.records.store import LocalStore
 from subgrid.records.workers import Meter
 
@@ -82,6 +84,36 @@ def test_a_cluster_makes_the_same_data_set_though_a_worker_is_killed(
     assert seen[-1] == 19 * 24 and seen == sorted(seen)
     shards = {path.name: path.read_bytes() for path in (built / "shards").iterdir()}
     assert {path.name: path.read_bytes() for path in (tmp_path / "shards").iterdir()} == shards
+
+
+@dataclass(frozen=True)
+class Deadly(LocalStore):
+    """A store that kills whoever writes the shard of group 3: as where its memory runs out."""
+
+    def place(self, name: str) -> Path:
+        if "training-00003" in name:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().place(name)
+
+
+@pytest.mark.slow
+def test_a_group_that_kills_every_worker_ends_the_build_and_the_next_one_goes_on(
+    ready: Ready, built: Path, tmp_path: Path, cluster: Any
+) -> None:
+    prepared, out = ready(), tmp_path / "out"
+    told = "the workers that made a group were killed one after the other .* finished groups are kept: give the workers"
+    with pytest.raises(SubgridError, match=told):
+        build(prepared, Deadly(out), Running(scheduler=cluster.scheduler_address))
+    assert not (out / "dataset.json").exists()
+    done = {group.name for group in done_groups(out, prepared.blueprint.groups)}
+    assert "training-00003" not in done
+    if not done:  # the deadly group may have come before every other on these two workers
+        build(prepared, out, Running(Part(1, 13)))
+        done = {group.name for group in done_groups(out, prepared.blueprint.groups)}
+    times = {name: (out / "parts" / f"{name}.json").stat().st_mtime_ns for name in done}
+    manifest = build(prepared, out)
+    assert manifest is not None and manifest.digest == read_manifest(built).digest
+    assert done and times == {name: (out / "parts" / f"{name}.json").stat().st_mtime_ns for name in done}
 
 
 @pytest.mark.slow

@@ -60,7 +60,7 @@ def shell(tmp_path: Path) -> "type[subprocess.CompletedProcess[str]]":
     def run(code: str, **environment: str) -> str:
         search = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
-            ["bash", "-e", "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120,
+            ["bash", "-e", "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300,
             env={**os.environ, "PATH": search, **environment},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr

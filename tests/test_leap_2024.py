@@ -4,14 +4,18 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
+from subgrid import chain
 from subgrid.recipe import Recipe, load_recipe, parse_recipe
+from subgrid.records.reader import Dataset
 from subgrid.representation.settings import RepresentationSettings
+from subgrid.training.progress import Silence
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "recipes" / "leap-2024"
@@ -76,8 +80,21 @@ def test_the_choice_of_high_resolution_steps_is_written_down() -> None:
     assert (recipe.source.draw, recipe.records.span) == ("44x5x100", 100)
     assert recipe.training.data[0].once and recipe.training.epochs == 1
     assert recipe.representation == load_recipe(FOLDER / "low-high.yaml").representation
-    (command,) = re.findall(r"^\$ subgrid build (\S+) HIGH (.*)$", PAGE, flags=re.MULTILINE)
+    (command,) = re.findall(r"^\$ subgrid build (hf://\S+) HIGH (.*)$", PAGE, flags=re.MULTILINE)
     assert command == (recipe.source.location, f"--draw {recipe.source.draw} --validation {recipe.source.validation}")
+
+
+@pytest.mark.slow
+def test_the_choice_is_carried_through_with_small_numbers(tmp_path: Path) -> None:
+    made = ("location=synthetic", "synthetic.steps=8", "synthetic.columns=24", "draw=2x1x3", "validation=rows=24")
+    small = ("width=4", "blocks=1", "head=8", "heads=2", "kernel=3")
+    changes = [*(f"source.{one}" for one in made), *(f"model.{one}" for one in small), "training.batch=8",
+               "records.span=3", "training.sub_epochs=2", "training.window=2", "training.precision=32-true",
+               "training.validation=[{name: high, rows: 24}]", f"source.plan={tmp_path / 'plan.json'}"]  # fmt: skip
+    recipe = load_recipe(FOLDER / f"{CHOICE}.yaml", [*changes, f"out={tmp_path / 'out'}"])
+    outcome = chain.run(recipe, chain.Watcher(lambda what, unit: nullcontext(lambda done, total: None), Silence()))
+    assert (outcome.score["split"], outcome.score["rows"]) == ("validation", 24)
+    assert Dataset.open(tmp_path / "out" / "data").splits == {"training": 6 * 24 - 24, "validation": 24}
 
 
 def test_the_page_has_the_same_table() -> None:

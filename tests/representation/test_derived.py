@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from subgrid.errors import SettingsError
 from subgrid.physics import moisture, pressure
-from subgrid.representation import air
 from subgrid.representation.encoder import Encoder
 from subgrid.representation.layout import Layout
 from subgrid.representation.settings import DERIVED, RepresentationSettings
@@ -163,12 +162,3 @@ def test_what_they_need_is_asked_for_by_name() -> None:
         _ = Layout(variable_set("v1"), ALL).shape
     with pytest.raises(SettingsError, match="needs a grid"):
         encoder_of(weather(3), None)
-
-
-def test_air_as_hot_as_the_published_data_have_it_is_far_from_saturation_and_rises_from_nowhere() -> None:
-    """1,321 K at the top: the saturation pressure must stay positive, and grow with temperature."""
-    temperature = torch.tensor([300.0, 373.0, 400.0, 700.0, 1321.0], dtype=torch.float64)
-    found = air.over_liquid(temperature)
-    assert bool((found > 0).all()) and bool((found.diff() >= 0).all())
-    expected = moisture.saturation_pressure_liquid(temperature[:2].numpy())
-    np.testing.assert_allclose(found[:2].numpy(), expected, rtol=1e-12)

@@ -190,3 +190,19 @@ def test_recipes_are_read_without_torch() -> None:
     code = "import sys, subgrid.recipe; print({'torch', 'lightning_fabric', 'netCDF4'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides"),
+    [
+        ("source: {location: 'http://me:hunter2@host/raw'}", []),
+        ("source: {grid: 'https://host/grid.nc?token=hunter2'}", []),
+        ("", ["source.location=s3://hunter2@bucket/raw"]),
+        ("", ["source.locatoin=http://me:hunter2@host/raw"]),
+        ("source: [http://me:hunter2@host/raw: x: y]", []),
+    ],
+)
+def test_a_recipe_keeps_and_tells_no_secrets(text: str, overrides: list[str]) -> None:
+    with pytest.raises(SettingsError, match="keeps no user, password or query|not YAML") as error:
+        parse_recipe(text, overrides)
+    assert "hunter2" not in str(error.value)

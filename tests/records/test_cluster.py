@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,20 @@ from subgrid.records.workers import Meter
 Ready = Callable[..., Prepared]
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
+@contextmanager
+def two_workers() -> Iterator[Any]:
     """Two worker processes, each begun again by its nanny when it is killed."""
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
     ) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A cluster that tests share."""
+    with two_workers() as running:
         yield running
 
 
@@ -82,6 +90,26 @@ def test_a_cluster_makes_the_same_data_set_though_a_worker_is_killed(
     manifest = build(ready(), tmp_path, Running(scheduler=cluster.scheduler_address, progress=kill_once))
     assert manifest is not None and manifest.digest == read_manifest(built).digest
     assert seen[-1] == 19 * 24 and seen == sorted(seen)
+    shards = {path.name: path.read_bytes() for path in (built / "shards").iterdir()}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "shards").iterdir()} == shards
+
+
+@pytest.mark.slow
+def test_workers_that_are_killed_several_times_leave_no_trace(ready: Ready, built: Path, tmp_path: Path) -> None:
+    """Three processes killed in one build, while groups are under way, on a cluster of its own."""
+    killed: list[int] = []
+
+    def kill(rows: int, total: int) -> None:
+        worker = list(cluster.workers.values())[len(killed) % 2]
+        if len(killed) < 3 and worker.pid and worker.pid not in killed:
+            killed.append(worker.pid)
+            os.kill(worker.pid, signal.SIGKILL)
+
+    with two_workers() as cluster:
+        cluster.scheduler.allowed_failures = 10  # a group may be in the hands of several of those that die
+        manifest = build(ready(), tmp_path, Running(scheduler=cluster.scheduler_address, progress=kill))
+    assert len(killed) == 3
+    assert manifest is not None and manifest.digest == read_manifest(built).digest
     shards = {path.name: path.read_bytes() for path in (built / "shards").iterdir()}
     assert {path.name: path.read_bytes() for path in (tmp_path / "shards").iterdir()} == shards
 

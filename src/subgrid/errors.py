@@ -23,3 +23,13 @@ class DatasetError(SubgridError, ValueError):
 
 class MissingExtraError(SubgridError, ImportError):
     """An optional library that is not installed; the message names the extra that brings it."""
+
+
+def first_fault(error: Exception) -> str:
+    """The first thing that pydantic found wrong, in one line; of any other error its text."""
+    faults = getattr(error, "errors", None)
+    if faults is None:
+        return str(error)
+    first = faults()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else str(first["msg"])

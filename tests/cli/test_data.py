@@ -106,6 +106,22 @@ def test_a_table_stands_below_what_is_said_of_a_data_set(subgrid, work: Path) ->
     assert line[1:3] == ["1", "Pa"] and 3e4 < low < mean < high < 1.2e5
 
 
+def test_stats_replaces_nothing_that_is_not_its_own(subgrid, work: Path, tmp_path: Path) -> None:
+    """Neither a data set's manifest nor its statistics, nor a folder with a grid file of somebody's."""
+    data, note = tmp_path / "data", tmp_path / "note.txt"
+    shutil.copytree(work / "data", data)
+    note.write_text("mine")
+    before = {path: path.read_bytes() for path in (data / "dataset.json", data / "statistics.nc", note)}
+    for path in before:
+        ended = subgrid("stats", data, "--out", path)
+        assert ended.code == 1 and f"{path}: " in ended.err and "choose another name" in ended.err
+    ended = subgrid("stats", data, "--auxiliary", data)
+    assert ended.code == 1 and "nothing else, found" in ended.err
+    assert before == {path: path.read_bytes() for path in before}
+    for _ in range(2):  # what it wrote itself it replaces
+        assert subgrid("stats", data, "--out", tmp_path / "own.nc", "--auxiliary", tmp_path / "own").code == 0
+
+
 def test_stats_are_saved_folded_and_compared(subgrid, work: Path, tmp_path: Path) -> None:
     out = tmp_path / "new" / "moments.nc"
     assert subgrid("stats", work / "data", work / "data", "--out", out).code == 0

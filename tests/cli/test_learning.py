@@ -169,6 +169,8 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(subgrid, work: Path, tmp_p
 def test_a_run_needs_a_folder_and_as_many_data_sets_as_the_recipe_lists(subgrid, refused, work: Path) -> None:
     answer = subgrid("train", work / "recipe.yaml", "--data", work / "data")
     assert answer.code == 2 and "--out" in answer.err
+    told = subgrid("train", work / "recipe.yaml", "--data", work / "data", "--out", work / "never", "--json")
+    assert told.code == 2 and "--dry-run" in told.err and not (work / "never").exists()
     twice = ("train", work / "recipe.yaml", "--data", work / "data", "--data", work / "data", "--dry-run")
     assert "training.data lists 1 data set(s) (data), found 2" in refused(*twice)
 

@@ -108,6 +108,11 @@ def test_a_damaged_prediction_is_made_again(loaded, validation: Columns, tmp_pat
     shard.write_bytes(whole[:-7] + b"x" + whole[-6:])
     predict(*loaded, validation, tmp_path / "out")
     assert shard.read_bytes() == whole
+    (tmp_path / "out" / "prediction.json").write_text('{"format": ')
+    with pytest.raises(DatasetError, match=r"damaged, or .* \(Invalid JSON: [^\n]*\); predict anew"):
+        StoredPrediction.open(tmp_path / "out")
+    predict(*loaded, validation, tmp_path / "out")
+    assert shard.read_bytes() == whole and StoredPrediction.open(tmp_path / "out").rows.size
 
 
 def test_an_interrupted_prediction_is_not_taken(loaded, validation: Columns, tmp_path: Path) -> None:

@@ -234,8 +234,14 @@ def stats(
     from subgrid.cli.stats_text import show
     from subgrid.records.files import write_whole
     from subgrid.records.folding import folded_table
-    from subgrid.statistics.table import write_tables
+    from subgrid.statistics.table import refuse_other_file, write_tables
 
+    if out is not None:
+        refuse_other_file(out)
+    if auxiliary is not None:
+        from subgrid.representation.auxiliary import refuse_other_folder, write_auxiliary
+
+        refuse_other_folder(auxiliary)
     table = folded_table(datasets, split)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -243,7 +249,6 @@ def stats(
         terminal.say(f"{out}: written")
     if auxiliary is not None:
         from subgrid.records.reader import Dataset
-        from subgrid.representation.auxiliary import write_auxiliary
 
         for path in write_auxiliary(auxiliary, [Dataset.open(place) for place in datasets], {split: table}):
             terminal.say(f"{path}: written")

@@ -46,6 +46,8 @@ def train(
 
     if out is None and not dry_run:
         raise typer.BadParameter("a run needs a folder (or --dry-run)", param_hint="--out")
+    if json and not dry_run:
+        raise typer.BadParameter("goes with --dry-run; a run notes its figures in metrics.jsonl", param_hint="--json")
     settings = load_recipe(recipe, set_ or [])
     datasets = [Dataset.open(path) for path in data]
     if dry_run:

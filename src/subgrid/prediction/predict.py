@@ -87,9 +87,12 @@ def predict(
 
 def _kept(out: Path, manifest: PredictionManifest) -> PredictionManifest | None:
     """The manifest of the same prediction in ``out``; None where there is none, or one that is damaged."""
-    if not (out / MANIFEST).exists() or (found := read_prediction_manifest(out)).identity != manifest.identity:
+    if not (out / MANIFEST).exists():
         return None
     try:
+        found = read_prediction_manifest(out)
+        if found.identity != manifest.identity:
+            return None
         StoredPrediction.open(out)
     except DatasetError:
         return None

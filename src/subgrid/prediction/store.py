@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from subgrid.errors import DatasetError
+from subgrid.errors import DatasetError, first_fault
 from subgrid.prediction.members import Blend, Member
 from subgrid.records.example import Feature, RecordLayout, pack
 from subgrid.records.files import write_json
@@ -260,7 +260,9 @@ def read_prediction_manifest(folder: Path) -> PredictionManifest:
     except (FileNotFoundError, NotADirectoryError):
         raise DatasetError(f"{folder}: expected a prediction with a {MANIFEST}, found none") from None
     except (ValidationError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: damaged, or written by another version of subgrid ({error})") from error
+        raise DatasetError(
+            f"{path}: damaged, or written by another version of subgrid ({first_fault(error)}); predict anew"
+        ) from error
     if manifest.format != FORMAT or any(Path(shard.name).name != shard.name for shard in manifest.shards):
         raise DatasetError(f"{path}: expected a manifest of format {FORMAT} with plain shard names")
     return manifest

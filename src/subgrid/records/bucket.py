@@ -26,7 +26,7 @@ from subgrid.records.files import parse_size
 from subgrid.records.ledger import Shard
 from subgrid.records.manifest import MANIFEST, Manifest, parse_manifest
 from subgrid.records.pointer import Pointed
-from subgrid.records.shards import Shards, map_shard
+from subgrid.records.shards import MEND, Shards, map_shard
 from subgrid.records.transfer import Fixed, Origin, Patience
 from subgrid.source.locations import shown
 from subgrid.source.retries import within
@@ -188,7 +188,7 @@ class Bucket:
         try:
             map_shard(file, name, shard, layout)
         except DatasetError as error:
-            return str(error).removeprefix(f"{name}: ").removesuffix("; build the data set again")
+            return str(error).removeprefix(f"{name}: ").removesuffix(f"; {MEND}")
         return ""
 
 

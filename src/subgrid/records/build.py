@@ -27,6 +27,7 @@ from subgrid.records.unpacking import BuildSource, unpacked, unpacked_size
 from subgrid.records.workers import Meter, run
 from subgrid.schema.grid import Grid
 from subgrid.source.ahead import steps_ahead
+from subgrid.source.grids import read_grid_file
 from subgrid.source.locations import GRID_ENDING, Location
 from subgrid.source.naming import naming_of
 from subgrid.source.steps import Choice, Step, list_steps
@@ -115,11 +116,11 @@ def read_grid(source: Location, name: str = "") -> Grid:
     """The grid of a source, local or remote; ``name`` of its file where it is known."""
     name = name or find_grid(source)
     if not source.remote:
-        return Grid.read(source.local(name))
+        return read_grid_file(source.local(name))
     with TemporaryDirectory() as folder:
         path = Path(folder) / Path(name).name
         path.write_bytes(source.read(name).tobytes())
-        return Grid.read(path)
+        return read_grid_file(path)
 
 
 def prepare(
@@ -150,7 +151,7 @@ def prepare(
     if known is not None and known.naming is not None and unsaid:
         return _unlisted(source, settings, known, grid, plan)
     name = "" if grid else find_grid(source)
-    frozen_grid = Grid.read(grid) if grid else read_grid(source, name)
+    frozen_grid = read_grid_file(grid) if grid else read_grid(source, name)
     steps = list_steps(source)
     if known is None or not unsaid:
         made = make_plan(asked.of(steps, settings.seed), parse_split(validation), frozen_grid.columns)
@@ -175,7 +176,7 @@ def _unlisted(source: Location, settings: BuildSettings, plan: Plan, grid: Path 
         raise InputError(
             f"{source.label(ends[0].mli)}: the file is not there, nor others of {file}; is this the plan's source?"
         )
-    frozen_grid = Grid.read(grid) if grid else read_grid(source, naming.grid)
+    frozen_grid = read_grid_file(grid) if grid else read_grid(source, naming.grid)
     pinned = replace(plan, commit=source.commit)
     return Prepared(source, steps, Blueprint(settings, pinned, frozen_grid), file, listed=False)
 

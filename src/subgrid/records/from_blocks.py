@@ -8,10 +8,10 @@ from subgrid.records.blueprint import Blueprint, BuildSettings
 from subgrid.records.build import Prepared
 from subgrid.records.plan import make_plan, read_plan
 from subgrid.records.splits import parse_split
-from subgrid.schema.grid import Grid
 from subgrid.schema.variable_sets import variable_set
 from subgrid.source.arrays import ArrayPair, Normalisation
 from subgrid.source.blocks import BlockSource, Report
+from subgrid.source.grids import read_grid_file
 from subgrid.source.locations import shown
 from subgrid.source.table_rows import TableRows
 
@@ -59,7 +59,7 @@ def prepare_blocks(
     """
     if validation and validation.partition("=")[0] not in _RULES:
         raise SettingsError(f"--validation {validation}: arrays and tables have no dates; expected every=5 or rows=N")
-    frozen_grid = Grid.read(grid or source.grid())
+    frozen_grid = read_grid_file(grid or source.grid())
     steps = source.survey(variable_set(settings.variables), frozen_grid.columns, progress)
     made = make_plan(steps, parse_split(validation), frozen_grid.columns)
     if plan is not None and plan.exists() and read_plan(plan).digest != made.digest:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from subgrid import __version__
-from subgrid.errors import DatasetError
+from subgrid.errors import DatasetError, first_fault
 from subgrid.records.blueprint import Blueprint
 from subgrid.records.ledger import GroupReport, Shard
 from subgrid.records.provenance import Provenance
@@ -157,7 +157,10 @@ def parse_manifest(text: bytes, where: str) -> Manifest:
     try:
         manifest = Manifest.model_validate_json(text)
     except (ValidationError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{where}: damaged, or written by another version of subgrid ({error})") from error
+        raise DatasetError(
+            f"{where}: damaged, or written by another version of subgrid ({first_fault(error)}); where it was built, "
+            "delete it, and the same build writes it anew"
+        ) from error
     if manifest.format != FORMAT:
         raise DatasetError(f"{where}: expected format {FORMAT}, found {manifest.format!r}")
     if manifest.digest != manifest.computed_digest():

@@ -13,6 +13,9 @@ from subgrid.records.example import RecordLayout
 from subgrid.records.framing import crc32c
 from subgrid.records.ledger import Shard
 
+MEND = "make it anew (a shard of a data set that was built here: subgrid verify DATASET --repair)"
+"""What to do about a damaged shard, where nothing better is known."""
+
 
 def open_shard(path: Path, shard: Shard, layout: RecordLayout, verified: bool = False) -> np.ndarray:
     """Map a shard and check it: size, checksum of the whole, place of the arrays in its first record.
@@ -29,9 +32,9 @@ def open_shard(path: Path, shard: Shard, layout: RecordLayout, verified: bool = 
         with open(path, "rb") as file:
             return map_shard(file, str(path), shard, layout, verified)
     except FileNotFoundError:
-        raise DatasetError(f"{path}: the shard is missing; build the data set again or fetch it anew") from None
+        raise DatasetError(f"{path}: the shard is missing; {MEND}") from None
     except IsADirectoryError:
-        raise DatasetError(f"{path}: expected {shard.bytes} bytes, found a folder; build the data set again") from None
+        raise DatasetError(f"{path}: expected {shard.bytes} bytes, found a folder; {MEND}") from None
 
 
 def map_shard(file: BinaryIO, where: str, shard: Shard, layout: RecordLayout, verified: bool = False) -> np.ndarray:
@@ -40,13 +43,13 @@ def map_shard(file: BinaryIO, where: str, shard: Shard, layout: RecordLayout, ve
     if size != shard.bytes or size != shard.rows * layout.stride:
         raise DatasetError(
             f"{where}: expected {shard.bytes} bytes ({shard.rows} rows of {layout.stride}), found {size}; "
-            "the shard was cut or belongs to another data set"
+            f"the shard was cut or belongs to another data set; {MEND}"
         )
     records = np.memmap(file, dtype=np.uint8, mode="c", shape=(shard.rows, layout.stride))
     if not verified and crc32c(records.reshape(-1)) != shard.crc32c:
         bad = layout.bad_rows(records)
         what = f"row {bad[0]} is damaged ({len(bad)} in all)" if bad else "its rows are whole, but not those written"
-        raise DatasetError(f"{where}: the checksum is not the manifest's: {what}; build the data set again")
+        raise DatasetError(f"{where}: the checksum is not the manifest's: {what}; {MEND}")
     layout.check(records[0], where)
     return records
 

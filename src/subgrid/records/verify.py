@@ -8,6 +8,7 @@ from subgrid.records.blueprint import BUILD_FILE, SHARDS
 from subgrid.records.build import STATISTICS_FILE
 from subgrid.records.place import Folder
 from subgrid.records.reader import Dataset
+from subgrid.records.shards import MEND
 from subgrid.records.transfer import TransferError
 
 
@@ -32,7 +33,7 @@ def verify(folder: str | Path, progress: Callable[[int, int], None] | None = Non
         try:
             dataset.place.check(shard, dataset.layout)
         except (DatasetError, TransferError) as error:
-            wrong.append(str(error).replace("build the data set again", mend))
+            wrong.append(str(error).replace(MEND, mend))
         done += shard.bytes
         if progress:
             progress(done, total)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from subgrid import __version__
-from subgrid.errors import DatasetError
+from subgrid.errors import DatasetError, SettingsError
 from subgrid.records.files import write_whole
 from subgrid.records.reader import Dataset
 from subgrid.representation.targets import old_weights
@@ -20,6 +20,7 @@ from subgrid.schema.variable_sets import VariableSet, scored_columns
 from subgrid.schema.variables import LEVELS
 from subgrid.statistics.table import Table, write_tables
 
+FILES = ("grid.nc", "statistics.nc", "target_limits.nc", "weights.nc")
 _LIMITS = ("minimum", "maximum")
 _WEIGHTS = ("first", "final")
 
@@ -28,12 +29,13 @@ def write_auxiliary(out: Path, datasets: Sequence[Dataset], tables: Mapping[str,
     """Write the files into the folder ``out``; returns their paths.
 
     Args:
-        out: made if need be; files of the same names are replaced.
+        out: made if need be, or one that this function wrote, whose files are replaced.
         datasets: of one grid and one variable set; their rows are taken together.
         tables: what statistics.nc holds, by split.
 
-    Raises DatasetError for data sets of different grids.
+    Raises DatasetError for data sets of different grids, SettingsError for a folder that holds something else.
     """
+    refuse_other_folder(out)
     first = datasets[0]
     for other in datasets[1:]:
         if other.manifest.grid != first.manifest.grid:
@@ -55,7 +57,19 @@ def write_auxiliary(out: Path, datasets: Sequence[Dataset], tables: Mapping[str,
         out / "weights.nc",
         lambda aside: _write(aside, variables, ("weights", _WEIGHTS), weights, {"title": title}),
     )
-    return [out / name for name in ("grid.nc", "statistics.nc", "target_limits.nc", "weights.nc")]
+    return [out / name for name in FILES]
+
+
+def refuse_other_folder(out: Path) -> None:
+    """Raise SettingsError unless a folder is new, empty or holds what ``write_auxiliary`` wrote, and that alone."""
+    if out.exists() and not out.is_dir():
+        raise SettingsError(f"{out}: expected a folder, found a file; choose another name")
+    found = {path.name for path in out.iterdir()} if out.exists() else set()
+    if found and found != set(FILES):
+        raise SettingsError(
+            f"{out}: expected a new folder, or one with {', '.join(FILES)} and nothing else, found "
+            f"{', '.join(sorted(found)[:5])}; choose another one"
+        )
 
 
 def _limits(tables: Sequence[Table]) -> tuple[np.ndarray, np.ndarray]:

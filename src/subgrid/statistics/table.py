@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from subgrid.errors import DatasetError
+from subgrid.errors import DatasetError, SettingsError
 from subgrid.schema.variable_sets import VariableSet, variable_set
 from subgrid.schema.variables import LEVELS, Variable
 from subgrid.statistics.moments import Moments
 
 STATISTICS = ("count", "mean", "m2", "min", "max", "std")
+_TITLE = "statistics of a subgrid data set"
 _STORED = 5  # all but the std, which follows
 
 
@@ -127,7 +128,7 @@ def write_tables(path: str | Path, tables: Mapping[str, Table], attributes: Mapp
     import netCDF4
 
     with netCDF4.Dataset(path, "w", format="NETCDF4") as file:
-        file.setncatts({"title": "statistics of a subgrid data set", **(attributes or {})})
+        file.setncatts({"title": _TITLE, **(attributes or {})})
         first = next(iter(tables.values()))
         file.variable_set = first.variables.name
         for name, values in (("split", list(tables)), ("statistic", list(STATISTICS))):
@@ -169,6 +170,22 @@ def read_tables(path: str | Path) -> dict[str, Table]:
             return {split: _read_split(file, variables, place) for place, split in enumerate(splits)}
     except (OSError, IndexError, AttributeError, RuntimeError) as error:
         raise DatasetError(f"{path}: expected a statistics file written by subgrid, but {error}") from error
+
+
+def refuse_other_file(path: Path) -> None:
+    """Raise SettingsError where a file is there that ``write_tables`` did not write, or that belongs to a data set."""
+    if not path.exists():
+        return
+    import netCDF4
+
+    try:
+        with netCDF4.Dataset(path) as file:
+            ours, owned = getattr(file, "title", "") == _TITLE, hasattr(file, "dataset")
+    except OSError:
+        ours, owned = False, False
+    if not ours or owned:
+        what = "are those of the data set it lies in" if owned else "is there and holds no statistics"
+        raise SettingsError(f"{path}: {what}; choose another name")
 
 
 def read_table(path: str | Path, split: str) -> Table:

@@ -23,6 +23,7 @@ from subgrid.errors import DatasetError
 from subgrid.physics.pressure import midpoint_pressure
 from subgrid.schema.grid import Grid
 from subgrid.schema.variables import TIME_STEP
+from subgrid.source.grids import read_grid_file
 from subgrid.source.steps import label_of, time_of
 from subgrid.source.synthetic.climate import advance, observe, parts, spun_up
 from subgrid.source.synthetic.grid import fibonacci_grid
@@ -132,7 +133,7 @@ def write_climate(
     """
     settings = settings or SyntheticSettings()
     out, times = Path(out), settings.times()
-    grid = Grid.read(settings.grid) if settings.grid else fibonacci_grid(settings.columns)
+    grid = read_grid_file(settings.grid) if settings.grid else fibonacci_grid(settings.columns)
     _claim(out, settings, grid)
     run = _Run(out, settings, World.make(grid, settings.seed))
     for index in range(len(times)):

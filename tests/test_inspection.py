@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 
 from servers import web_server
-from subgrid import inspection
 from subgrid.errors import DatasetError, InputError
 from subgrid.inspection import inspect
 from subgrid.prediction.store import StoredPrediction
 from subgrid.records.blueprint import BuildSettings
 from subgrid.records.build import Running, build, prepare
+from subgrid.records.extract import ExtractSettings, extract
 from subgrid.records.plan import Part
 from subgrid.records.reader import Dataset
-from subgrid.schema.variable_sets import variable_set
 from subgrid.source.locations import Location
 
 
@@ -80,37 +79,6 @@ def test_a_prediction_says_where_it_comes_from(work: Path) -> None:
     assert "shards" not in found
 
 
-def test_an_ensemble_shows_members_and_weights_by_kind() -> None:
-    names = [item.name for item in variable_set("kaggle").targets]
-    members = [
-        {"path": f"../{run}", "run": f"runs/{run}", "checkpoint": "5", "group": "",
-         "weights": {name: abs(place - (0.25 if name.startswith(("ptend_u", "ptend_v", "ptend_q0003")) else 0.75))
-                     for name in names}}
-        for place, run in enumerate(("one", "two"))
-    ]  # fmt: skip
-    assert inspection.weights_text(members).splitlines() == [
-        "   network  prediction",
-        "1  one@5    ../one",
-        "2  two@5    ../two",
-        "",
-        "weight of                                                        1      2",
-        "temperature, radiation, precipitation, ptend_q0001, ptend_q0002  0.750  0.250",
-        "wind, ptend_q0003                                                0.250  0.750",
-    ]
-    members[0]["group"] = members[1]["group"] = "all"
-    assert inspection.weights_text(members).splitlines()[1] == "1  one@5    all    ../one"
-
-
-def test_where_weights_come_from_is_said_in_words() -> None:
-    gain = {"r2_294": {"equal": 0.5, "fitted": 0.52, "low": 0.01, "high": 0.03}}
-    fit = {"truth": "data", "by": "kind", "rows": 2304, "test_rows": 2305, "gain": gain}
-    assert inspection.blend_text({"method": "equal", "fit": None, "weights_from": None}) == "equal"
-    assert inspection.blend_text({"method": "hill", "fit": fit, "weights_from": "other"}) == (
-        "fitted by hill climbing on data, by kind: 2,304 rows, tested on 2,305 others, r2_294 +0.0200 against equal "
-        "weights (+0.0100 ... +0.0300); taken over from other"
-    )
-
-
 def test_a_chain_is_described_by_its_stages(work: Path) -> None:
     found = inspect(work)
     assert found["kind"] == "chain"
@@ -153,12 +121,25 @@ def test_anything_else_is_refused(tmp_path: Path, name: str, message: str) -> No
         inspect(tmp_path / name)
 
 
-def test_every_kind_reads_well(work: Path, synthetic_source: Path) -> None:
-    for path in (work / "data", work / "run", work / "prediction", synthetic_source):
-        lines = inspection.as_text(inspect(path)).splitlines()
-        assert lines[0].startswith("kind ") and all(line == line.rstrip() for line in lines[1:] if line)
+def test_a_checkpoint_is_found_by_its_folder_and_by_the_name_of_its_run(work: Path) -> None:
+    run, found = inspect(work / "run"), inspect(f"{work / 'run'}@best")
+    assert found == inspect(work / "run" / "checkpoints" / run["best"])
+    assert found["kind"] == "checkpoint" and 0 < found["share_done"] <= 1
+    assert {"competition", "r2_308", "r2_294"} <= found["scores"].keys()
+    assert (run["model"], run["parameters"]) == (found["model"], found["parameters"])
 
 
-def test_runs_of_levels_are_drawn_together() -> None:
-    names = ["state_q0002_12", "state_q0002_13", "pbuf_CH4_27", "cam_in_SNOWHICE", "ptend_u_0", "ptend_u_2"]
-    assert inspection._spans(names) == "state_q0002_12..13, pbuf_CH4_27, cam_in_SNOWHICE, ptend_u_0, ptend_u_2"
+def test_a_study_tells_what_is_done_and_means_over_seeds(tmp_path: Path) -> None:
+    def line(variant: str, seed: int, status: str, **more: object) -> str:
+        return json.dumps({"name": f"{variant}.seed-{seed}", "variant": variant, "status": status, **more}) + "\n"
+
+    scores = [line("base", seed, "done", scores={"r2_294": 0.5 + seed / 10}) for seed in (0, 1)]
+    (tmp_path / "study.jsonl").write_text("".join([*scores, line("wide", 0, "failed", error="no memory")]))
+    found = inspect(tmp_path)
+    assert (found["kind"], found["done"], found["failed"], found["r2_294"]) == ("study", 2, 1, {"base": 0.55})
+
+
+def test_an_extract_tells_what_it_was_made_of(work: Path, tmp_path: Path) -> None:
+    extract(Dataset.open(work / "data"), tmp_path / "out", ExtractSettings("npy"))
+    found = inspect(tmp_path / "out")
+    assert (found["kind"], found["format"], found["variable_set"]) == ("extract", "npy", "kaggle")

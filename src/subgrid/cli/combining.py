@@ -55,8 +55,8 @@ def ensemble(
 
     Example: subgrid ensemble mean one two three
     """
+    from subgrid.cli.folder_text import weights_text
     from subgrid.errors import SettingsError
-    from subgrid.inspection import weights_text
     from subgrid.prediction.ensemble import combine, refuse_out
     from subgrid.prediction.fitting import FitSettings
     from subgrid.prediction.together import Together, parse_given

@@ -178,13 +178,14 @@ def inspect(
 
     Example: subgrid inspect data
     """
-    from subgrid import inspection
+    from subgrid.cli.folder_text import as_text
+    from subgrid.inspection import inspect as describe
 
-    found = inspection.inspect(path)
+    found = describe(path)
     if json:
         terminal.as_json(found)
     else:
-        print(inspection.as_text(found))
+        print(as_text(found))
 
 
 def verify(

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 def show(table: "Table", split: str, other: str | None, as_json: bool) -> None:
     """Print a table, or with ``other`` its differences from the one that is there."""
-    from subgrid.inspection import table_rows, table_text
+    from subgrid.cli.folder_text import table_text
+    from subgrid.inspection import table_rows
     from subgrid.records.folding import differences
 
     if other is not None:
@@ -32,7 +33,7 @@ def difference_text(found: dict[str, Any]) -> str:
 
 
 def _table(one: dict[str, Any]) -> str:
-    from subgrid.inspection import aligned, cell
+    from subgrid.cli.folder_text import aligned, cell
 
     rows = one["largest"]
     head = ("largest relative difference", *next(iter(rows.values())))

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -160,3 +162,17 @@ def test_an_interrupted_build_of_workers_is_quiet_and_goes_on(process, subgrid, 
     assert "Traceback" not in err
     assert subgrid(*command).code == 0
     assert subgrid("verify", out).code == 0
+
+
+def test_ctrl_c_before_the_command_is_read_in_is_130_without_a_word() -> None:
+    code = (
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'subgrid.cli': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from subgrid.__main__ import main\n"
+        "main()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")

@@ -41,9 +41,6 @@ def score(
         with terminal.progress("score") as report:
             other = scoring.score(against, truth, settings, report)
         content["against"] = scoring.compare(scored, other)
-    for path in out or []:
-        scoring.save(path, scored, content)
-        terminal.say(f"{path}: written")
     if scored.without_truth:
         terminal.say(f"{scored.without_truth:,} predicted rows belong to steps without an mlo file: left out")
     if scored.no_members:
@@ -52,6 +49,9 @@ def score(
         terminal.as_json(content)
     else:
         print(score_text.whole(content))
+    for path in out or []:  # last: a disk that is full does not cost the answer
+        scoring.save(path, scored, content)
+        terminal.say(f"{path}: written")
 
 
 def report(

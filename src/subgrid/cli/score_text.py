@@ -28,7 +28,7 @@ def remarks(content: dict[str, Any]) -> str:
     worst = list(below["columns"].items())[:5]
     lines += [f"  {name} {value:.3g}" for name, value in worst]
     if below["count"] > len(worst):
-        lines.append(f"  ... and {below['count'] - len(worst)} more (see --json)")
+        lines.append(f"  ... and {below['count'] - len(worst)} more (all of them: subgrid score --json)")
     if undefined:
         lines.append(f"without variance in the truth, left out: {', '.join(undefined)}")
     return "\n".join(lines)

@@ -92,7 +92,7 @@ def test_raw_steps_are_counted(synthetic_source: Path) -> None:
     files = sorted(synthetic_source.rglob("*.mli.*.nc"))
     assert (found["kind"], found["steps"]) == ("raw steps", len(files))
     assert found["first"] in files[0].name and found["last"] in files[-1].name
-    assert len(found["without_mlo"]) == 1
+    assert len(found["without_mlo"]) == 1 and found["without_mli"] == []
 
 
 def test_raw_steps_at_a_url_are_told_from_what_is_none(synthetic_source: Path, tmp_path: Path) -> None:

@@ -193,7 +193,8 @@ def _raw(path: str | Path) -> dict[str, Any]:
         "steps": len(steps),
         "first": steps[0].label,
         "last": steps[-1].label,
-        "without_mlo": [step.label for step in steps if step.mlo is None],
+        "without_mlo": [step.label for step in steps if not step.mlo],
+        "without_mli": [step.label for step in steps if not step.mli],
     }
 
 

@@ -24,11 +24,11 @@ def data(thirteen_shards: Path) -> Path:
 
 @pytest.fixture
 def fetching(tmp_path: Path) -> Callable[..., Fetching]:
-    """Settings of a cache of its own and little patience."""
+    """Settings of a cache of its own, patient with a busy machine; who tests a silent store gives a ``stall``."""
 
     def make(limit: int = 10**9, **patience: Any) -> Fetching:
         return Fetching(
-            Cache(tmp_path / "cache", limit, wait=20), Patience(**{"stall": 1.0, "pause": 0.01, **patience})
+            Cache(tmp_path / "cache", limit, wait=20), Patience(**{"stall": 20.0, "pause": 0.01, **patience})
         )
 
     return make

@@ -12,6 +12,7 @@ from subgrid.errors import DatasetError, InputError
 from subgrid.prediction.columns import DatasetColumns, InputChunk, KaggleColumns, RawColumns, open_columns
 from subgrid.records.reader import Dataset
 from subgrid.schema.variable_sets import variable_set
+from subgrid.source.locations import Location
 
 KAGGLE = variable_set("kaggle")
 STEPS, COLUMNS = 20, 24
@@ -83,6 +84,15 @@ def test_a_step_without_mlo_has_inputs_and_no_truth(raw: RawColumns, synthetic_s
     assert np.array_equal(raw.without_truth, rows)
     assert list(raw.truth(rows)) == []
     assert np.isin(rows, np.concatenate([chunk.row for chunk in raw.inputs(100)])).all()
+
+
+def test_a_step_without_mli_has_no_columns(raw: RawColumns, synthetic_source: Path, tmp_path: Path) -> None:
+    for path in synthetic_source.rglob("*.nc"):
+        (tmp_path / path.name).symlink_to(path)
+    sorted(tmp_path.glob("*.mli.*.nc"))[3].unlink()
+    found = RawColumns(Location(str(tmp_path)), KAGGLE)
+    assert found.rows == raw.rows - COLUMNS
+    assert np.array_equal(found.row_numbers(), np.delete(raw.row_numbers(), slice(3 * COLUMNS, 4 * COLUMNS)))
 
 
 def test_a_data_set_and_its_raw_folder_hold_the_same_columns(raw: RawColumns, built: DatasetColumns) -> None:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import fsspec
 import google_crc32c
 import netCDF4
 import numpy as np
@@ -159,6 +160,15 @@ def test_a_step_without_mlo_is_skipped_and_counted(ready: Ready, built: Path, sy
     assert list(ready().blueprint.plan.validation) == kept[4::5], "places in a plan count complete steps"
 
 
+def test_a_step_without_mli_is_skipped_and_counted_too(ready: Ready, built: Path, copied: Path, tmp_path: Path) -> None:
+    (lacking,) = read_manifest(built).skipped
+    gone = sorted(copied.rglob("*.mli.*.nc"))[7]
+    gone.unlink()
+    manifest = build(ready(copied), tmp_path / "out")
+    assert manifest is not None and set(manifest.skipped) == {lacking, gone.name.split(".mli.")[1][:-3]}
+    assert manifest.rows("training") + manifest.rows("validation") == 18 * 24
+
+
 def test_when_every_training_step_is_dropped_there_is_nothing_to_train_on(ready: Ready, tmp_path: Path) -> None:
     prepared = ready()
     steps = {label: prepared.steps[label] for label in prepared.blueprint.plan.validation}
@@ -294,10 +304,17 @@ def test_the_one_grid_of_a_source_is_found(synthetic_source: Path, copied: Path,
 def test_a_grid_that_does_not_fit_is_refused(
     ready: Ready, synthetic_source: Path, climsim: Path, tmp_path: Path
 ) -> None:
+    """A step's header tells before anything is written; where a step lies elsewhere or has no such header, the step."""
     grid = climsim / "ClimSim_low-res" / "ClimSim_low-res_grid-info.nc"
-    prepared = prepare(Location(str(synthetic_source)), ready().blueprint.settings, grid=grid)
+    settings, remote = ready().blueprint.settings, "memory://other-grid"
+    told = r"\.mli\..*: has 24 grid columns, the grid has 384; name the grid file of these steps with --grid"
+    with pytest.raises(InputError, match=told):
+        prepare(Location(str(synthetic_source)), settings, grid=grid)
+    fsspec.filesystem("memory").put(str(synthetic_source), "/other-grid", recursive=True)
     with pytest.raises(InputError, match=r"must have shape \(60, 384\).*is this the grid of these files\?"):
-        build(prepared, tmp_path)
+        build(prepare(Location(remote), settings, grid=grid), tmp_path)
+    with pytest.raises(DatasetError, match=r"holds a build with grid = .*nothing of it is made yet: remove it, use"):
+        build(prepare(Location(remote), settings), tmp_path)
 
 
 @pytest.mark.parametrize(("validation", "rows"), [("every=5", (16 * 24, 3 * 24)), ("rows=100", (356, 100))])

@@ -9,7 +9,7 @@ from subgrid.records.draws import Draw
 from subgrid.records.plan import Part, Plan, Wanted, make_groups
 from subgrid.source.steps import Choice, Step
 
-STEPS = [Step(1200 * number, f"mli-{number}", None if number % 10 == 3 else f"mlo-{number}") for number in range(3000)]
+STEPS = [Step(1200 * number, f"mli-{number}", "" if number % 10 == 3 else f"mlo-{number}") for number in range(3000)]
 
 
 def test_a_draw_is_read_and_written() -> None:

@@ -16,7 +16,7 @@ from subgrid.source.steps import Step, label_of
 
 def step(number: int, complete: bool = True) -> Step:
     label = label_of(number * 1200)
-    return Step(number * 1200, f"E3SM-MMF.mli.{label}.nc", f"E3SM-MMF.mlo.{label}.nc" if complete else None)
+    return Step(number * 1200, f"E3SM-MMF.mli.{label}.nc", f"E3SM-MMF.mlo.{label}.nc" if complete else "")
 
 
 def labels(*numbers: int) -> tuple[str, ...]:
@@ -52,7 +52,7 @@ def test_the_digest_is_that_of_steps_and_splits() -> None:
 @pytest.mark.parametrize(
     ("steps", "split", "message"),
     [
-        ([step(0, False)], None, "no step is left for training: 1 steps chosen, 1 without an mlo file"),
+        ([step(0, False)], None, "no step is left for training: 1 steps chosen, 1 without an mlo or mli file"),
         ([], None, "no step is left for training: 0 steps chosen"),
         ([step(0), step(1)], "rows=20", "'rows=20' takes all of the 20 rows"),
         ([step(0)], "dates=0001..0001/1", "1 for validation by 'dates=0001..0001/1'"),

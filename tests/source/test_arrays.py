@@ -21,7 +21,7 @@ V1, COLUMNS = variable_set("v1"), 384
 def steps(real_source: Path) -> tuple[np.ndarray, np.ndarray]:
     """Four real steps as ClimSim flattens them: (time x grid column, variable column), physical."""
     reader = StepReader(Location(str(real_source)), V1)
-    complete = [step for step in list_steps(Location(str(real_source))) if step.mlo is not None][::17]
+    complete = [step for step in list_steps(Location(str(real_source))) if step.complete][::17]
     found = [reader.read(step) for step in complete]
     inputs, targets = (np.concatenate([getattr(one, side).T for one in found]) for side in ("inputs", "targets"))
     return inputs, targets

@@ -105,7 +105,7 @@ def test_all_kinds_of_netcdf_give_the_same(raw: Path) -> None:
 def test_inputs_alone_need_no_mlo(raw: Path) -> None:
     expected = reader(raw).read(STEP).inputs
     (raw / MLO).unlink()
-    alone = Step(STEP.time, MLI, None)
+    alone = Step(STEP.time, MLI, "")
     found = reader(raw).read(alone, targets=False)
     np.testing.assert_array_equal(found.inputs, expected)
     assert found.targets is None
@@ -254,7 +254,7 @@ def test_a_remote_location_reads_the_same(raw: Path) -> None:
     try:
         found = StepReader(Location("memory://columns"), KAGGLE).read(STEP)
         with pytest.raises(InputError, match="memory://columns/gone.nc: the file is not there"):
-            StepReader(Location("memory://columns"), KAGGLE).read(Step(0, "gone.nc", None))
+            StepReader(Location("memory://columns"), KAGGLE).read(Step(0, "gone.nc", ""))
     finally:
         system.rm("/columns", recursive=True)
     np.testing.assert_array_equal(found.targets, reader(raw).read(STEP).targets)

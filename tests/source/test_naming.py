@@ -26,7 +26,7 @@ def test_steps_without_mlo_do_not_matter() -> None:
 def test_names_that_follow_no_rule_have_no_naming() -> None:
     steps = pair([*NAMES, *(f"more/E3SM-MMF.{kind}.0002-01-01-00000.nc" for kind in ("mli", "mlo"))], "here")
     assert naming_of(steps) is None
-    assert naming_of([Step(0, "x.mli.0001-01-01-00000.nc", None)]) is None
+    assert naming_of([Step(0, "x.mli.0001-01-01-00000.nc", "")]) is None
 
 
 @pytest.mark.parametrize(

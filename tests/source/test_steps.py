@@ -75,10 +75,11 @@ def test_files_are_paired_by_time_and_others_passed_over() -> None:
     start = 31 * 86_400
     assert pair(names, "raw") == [
         Step(start, name("mli", one), name("mlo", one)),
-        Step(start + 1200, name("mli", two), None),
-        Step(start + 28 * 86_400, name("mli", three, ""), None),
+        Step(start + 1200, name("mli", two), ""),
+        Step(start + 28 * 86_400, name("mli", three, ""), ""),
+        Step(8 * 365 * 86_400, "", name("mlo", "0009-01-01-00000")),
     ]
-    assert [step.label for step in pair(names, "raw")] == [one, two, three]
+    assert [step.label for step in pair(names, "raw") if step.complete] == [one]
 
 
 def test_two_files_of_one_step_are_refused() -> None:
@@ -99,7 +100,7 @@ def test_a_file_named_after_no_date_is_refused_by_name() -> None:
 
 
 def steps_of_hours(*hours: int) -> list[Step]:
-    return [Step(hour * 3600, f"{hour}.mli", None) for hour in hours]
+    return [Step(hour * 3600, f"{hour}.mli", "") for hour in hours]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ def test_a_choice_of_nothing_is_refused_with_what_there_is() -> None:
 def test_the_real_steps_are_sixty_and_one_without_mlo(real_source: Path) -> None:
     steps = list_steps(Location(str(real_source)))
     assert len(steps) == 61 and steps == sorted(steps)
-    assert [step.label for step in steps if step.mlo is None] == ["0008-08-05-28800"]
+    assert [step.label for step in steps if not step.mlo] == ["0008-08-05-28800"]
     for step in steps:
         assert step.label in step.mli and step.mli.startswith(f"train/{step.label[:7]}/")
         assert all((real_source / file).is_file() for file in (step.mli, step.mlo) if file)

@@ -126,7 +126,7 @@ def build(
 
 
 def _show_made(out: str, manifest: "Manifest") -> None:
-    counted = {"without mlo": len(manifest.skipped), "dropped": len(manifest.dropped),
+    counted = {"without mlo or mli": len(manifest.skipped), "dropped": len(manifest.dropped),
                "with another date inside": manifest.other_time}  # fmt: skip
     for what, count in counted.items():
         if count:
@@ -143,7 +143,7 @@ def _show_plan(plan: "Estimate", split: str) -> None:
                 f"{plan.shards[name]:,} shards"
             )
     if plan.skipped:
-        terminal.say(f"skipped: {plan.skipped:,} steps without an mlo file")
+        terminal.say(f"skipped: {plan.skipped:,} steps without an mlo or mli file")
     if split.startswith("rows="):
         terminal.say("this split leaks: validation rows have training rows of the same step as neighbours")
     needed = f", its scratch space at most {terminal.size(plan.scratch)}" if plan.scratch else ""

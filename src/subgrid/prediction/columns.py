@@ -103,19 +103,19 @@ class DatasetColumns:
 
 
 class RawColumns:
-    """All columns of a folder of raw steps; rows of steps without an ``mlo`` have inputs and no truth."""
+    """All columns of a folder of raw steps; those of steps without an ``mlo`` have inputs and no truth."""
 
     ids = ""
 
     def __init__(self, location: Location, variables: VariableSet) -> None:
         self.location, self.variables, self.label = location, variables, location.shown
-        self.steps, self.provenance = list_steps(location), _provenance(location)
+        self.steps, self.provenance = [step for step in list_steps(location) if step.mli], _provenance(location)
         reader = StepReader(location, variables)
         reader.read(self.steps[0], targets=False)
         self.columns = int(reader.columns or 0)
         self.rows = len(self.steps) * self.columns
         self.digest = _identity(location, self.steps)
-        incomplete = [self._row_numbers(step) for step in self.steps if step.mlo is None]
+        incomplete = [self._row_numbers(step) for step in self.steps if not step.mlo]
         self.without_truth = np.concatenate([np.empty(0, dtype=np.int64), *incomplete])
 
     def _row_numbers(self, step: Step) -> np.ndarray:
@@ -146,7 +146,7 @@ class RawColumns:
         for step in self.steps:
             row = self._row_numbers(step)
             chosen = np.flatnonzero(contains(wanted, row))
-            if step.mlo is None or not chosen.size:
+            if not step.mlo or not chosen.size:
                 continue
             found = reader.read(step)
             assert found.targets is not None

@@ -138,15 +138,30 @@ class Blueprint:
         found = read_blueprint(out)
         for name, one, other in (
             *((key, getattr(found.settings, key), value) for key, value in asdict(self.settings).items()),
-            ("plan", found.plan.digest[:12], self.plan.digest[:12]),
+            ("plan", *_told_apart(found.plan, self.plan)),
             ("grid", found.grid.digest[:12], self.grid.digest[:12]),
         ):
             if one != other:
+                store = as_store(out)
+                begun = bool(store.listing(SHARDS) or store.listing(PARTS))
+                mend = "use another folder" if begun else "nothing of it is made yet: remove it, use another folder"
                 raise DatasetError(
-                    f"{as_store(out).label()}: holds a build with {name} = {one}, this one has {name} = {other}; use "
-                    "another folder, or the same settings to go on with it"
+                    f"{store.label()}: holds a build with {name} = {one}, this one has {name} = {other}; {mend}, or "
+                    "the same settings to go on with it"
                 )
         return found
+
+
+def _told_apart(one: Plan, other: Plan) -> tuple[str, str]:
+    """Two plans in words; the same words for plans of one digest."""
+    if one.digest == other.digest:
+        return one.digest, one.digest
+    first, second = (
+        f"{len(plan.training):,} training and {len(plan.validation):,} validation steps (split "
+        f"{plan.split or 'none'}, digest {plan.digest[:12]})"
+        for plan in (one, other)
+    )
+    return first, second
 
 
 def _refuse_strangers(store: Store) -> None:

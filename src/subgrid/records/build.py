@@ -27,7 +27,7 @@ from subgrid.records.unpacking import BuildSource, unpacked, unpacked_size
 from subgrid.records.workers import Meter, run
 from subgrid.schema.grid import Grid
 from subgrid.source.ahead import steps_ahead
-from subgrid.source.grids import read_grid_file
+from subgrid.source.grids import read_grid_file, refuse_other_grid
 from subgrid.source.locations import GRID_ENDING, Location
 from subgrid.source.naming import naming_of
 from subgrid.source.steps import Choice, Step, list_steps
@@ -60,7 +60,7 @@ class Estimate:
 
     Attributes:
         steps, rows, groups, shards: by split.
-        skipped: steps without an ``mlo``.
+        skipped: steps that lack one of their files.
         bytes: of all shards.
         free: bytes free where they are made: on the output's disk, or on that of scratch space.
         memory: bytes of a worker, about.
@@ -162,7 +162,9 @@ def prepare(
                 "say; leave them out, or name another file"
             )
         known = made
-    listed = {step.label: step for step in steps if step.mlo is not None}
+    listed = {step.label: step for step in steps if step.complete}
+    for step in [*listed.values()][:1]:
+        refuse_other_grid(source, step, frozen_grid)
     return Prepared(source, listed, Blueprint(settings, replace(known, commit=source.commit), frozen_grid), plan)
 
 
@@ -177,6 +179,7 @@ def _unlisted(source: Location, settings: BuildSettings, plan: Plan, grid: Path 
             f"{source.label(ends[0].mli)}: the file is not there, nor others of {file}; is this the plan's source?"
         )
     frozen_grid = read_grid_file(grid) if grid else read_grid(source, naming.grid)
+    refuse_other_grid(source, ends[0], frozen_grid)
     pinned = replace(plan, commit=source.commit)
     return Prepared(source, steps, Blueprint(settings, pinned, frozen_grid), file, listed=False)
 

@@ -47,7 +47,7 @@ class Draw:
         The step at place p of the n complete ones is drawn if p is among the first ``count`` numbers of the
         permutation of 0 ... n-1 by (3, seed). Raises SettingsError where there are too few.
         """
-        complete = [step for step in steps if step.mlo is not None]
+        complete = [step for step in steps if step.complete]
         if self.count > len(complete):
             raise SettingsError(
                 f"draw {self}: {self.count:,} steps are to be drawn without repeating one, the source has "

@@ -158,7 +158,7 @@ def _source(jobs: Sequence[GroupJob]) -> Iterator[Source | None]:
         yield None
         return
     steps = [job.files[label] for job in jobs for label in job.group.steps if label in job.files]
-    names = (name for step in steps for name in (step.mli, step.mlo) if name is not None)
+    names = (name for step in steps for name in (step.mli, step.mlo))
     with Ahead(source, names, 2 * steps_ahead(jobs[0].blueprint.step_bytes)) as ahead:
         yield ahead
 

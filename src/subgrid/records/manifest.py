@@ -43,7 +43,7 @@ class Manifest(BaseModel):
         columns, grid: columns of the grid and its digest.
         plan, split, seed: digest of ``plan.json``, the rule, the seed.
         shards: in the order of groups, training before validation.
-        skipped: steps listed without an ``mlo``; dropped: planned steps that were left out, with reasons.
+        skipped: listed steps that lack one of their files; dropped: planned steps that were left out, with reasons.
         flushed: stored values too small for float32 that became zero; fill: fill values; by variable.
         other_time: steps whose files hold another date than their names.
         source, licence, created, program: provenance, not part of the digest.

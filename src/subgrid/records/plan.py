@@ -31,7 +31,7 @@ class Plan:
         training, validation: labels of the steps, sorted.
         split: the rule that assigned them, as written.
         validation_rows: rows drawn from the training steps for validation, 0 for splits by step.
-        skipped: labels of listed steps without an ``mlo``; they take no place.
+        skipped: labels of listed steps that lack one of their files; they take no place.
         draw: how the steps were drawn from those of the source, empty where they were not.
         naming: how the source calls the files, where the names follow from the labels.
         commit: of the repository of the hub that was listed, which every part then reads; empty for other sources.
@@ -96,8 +96,8 @@ class Plan:
 
 def make_plan(steps: Sequence[Step], rule: SplitRule, columns: int) -> Plan:
     """Plan all complete steps (already chosen, sorted by time) of a grid of ``columns`` columns."""
-    complete = [step for step in steps if step.mlo is not None]
-    skipped = tuple(step.label for step in steps if step.mlo is None)
+    complete = [step for step in steps if step.complete]
+    skipped = tuple(step.label for step in steps if not step.complete)
     splits = rule.assign(complete)
     chosen = {
         split: tuple(step.label for step, found in zip(complete, splits, strict=True) if found == split)
@@ -105,7 +105,7 @@ def make_plan(steps: Sequence[Step], rule: SplitRule, columns: int) -> Plan:
     }
     if not chosen[TRAINING]:
         raise SettingsError(
-            f"no step is left for training: {len(steps)} steps chosen, {len(skipped)} without an mlo file, "
+            f"no step is left for training: {len(steps)} steps chosen, {len(skipped)} without an mlo or mli file, "
             f"{len(chosen[VALIDATION])} for validation by {rule.text or 'no rule'!r}"
         )
     if rule.text and not rule.rows and not chosen[VALIDATION]:

@@ -10,6 +10,7 @@ Format: NetCDF Classic and 64-bit Data format specifications (Unidata; CDF-5 fro
 
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 
 import numpy as np
 
@@ -136,6 +137,15 @@ def parse_header(data: bytes) -> Header:
         variables[name] = Entry(dtype, tuple(lengths[one] for one in dimensions), cursor.number(cursor.offset_width))
     size = max((entry.end for entry in variables.values()), default=cursor.place)
     return Header(cursor.version, variables, cursor.place, size)
+
+
+def header_of(path: Path) -> Header | None:
+    """The header of a file on this disk by its first bytes; None where it has none of ours or is damaged."""
+    try:
+        with open(path, "rb") as file:
+            return parse_header(file.read(_PROBE))
+    except (OSError, UnsupportedError, InputError):
+        return None
 
 
 class HeaderReader:

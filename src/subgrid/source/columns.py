@@ -76,7 +76,7 @@ class StepReader:
         other_time = before.other_time(step.time)
         if not targets:
             return StepColumns(step.time, inputs, limits, None, other_time)
-        if step.mlo is None:
+        if not step.mlo:
             raise InputError(f"{self.location.label(step.mli)}: the step has no mlo file, so it has no targets")
         after = self._open(step.mlo, "mlo")
         found = self._targets(before, after, inputs)

@@ -1,12 +1,15 @@
 """Grid files as they come from elsewhere."""
 
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from subgrid.errors import InputError
 from subgrid.schema.grid import Grid
-from subgrid.source.cdf5 import HeaderReader, UnsupportedError
+from subgrid.source.cdf5 import HeaderReader, UnsupportedError, header_of
+from subgrid.source.locations import Location
+from subgrid.source.steps import Step
 
 
 def read_grid_file(path: str | Path) -> Grid:
@@ -21,3 +24,17 @@ def read_grid_file(path: str | Path) -> Grid:
     except InputError as error:
         raise InputError(f"{path}: {error}; fetch the grid file anew") from error
     return Grid.read(path)
+
+
+def refuse_other_grid(source: Location, step: Step, grid: Grid) -> None:
+    """Raise InputError where a step on this disk has other columns than the grid, which costs one header.
+
+    Files elsewhere, and those whose header does not tell, are left to whoever reads them.
+    """
+    header = None if source.remote else header_of(source.local(step.mli))
+    pressure = header.variables.get("state_ps") if header else None
+    if pressure is not None and prod(pressure.shape) != grid.columns:
+        raise InputError(
+            f"{source.label(step.mli)}: has {prod(pressure.shape)} grid columns, the grid has {grid.columns}; name the "
+            "grid file of these steps with --grid"
+        )

@@ -53,12 +53,10 @@ def _filled(template: str, label: str) -> str:
 
 def naming_of(steps: Sequence[Step], grid: str = "") -> Naming | None:
     """The naming that all complete steps follow, None where they follow none."""
-    complete = [step for step in steps if step.mlo is not None]
-    if not complete or complete[0].mlo is None:
+    complete = [step for step in steps if step.complete]
+    if not complete:
         return None
     first = complete[0]
-    mli, mlo = (
-        name.replace(first.label, _LABEL).replace(first.label[:7], _MONTH) for name in (first.mli, complete[0].mlo)
-    )
+    mli, mlo = (name.replace(first.label, _LABEL).replace(first.label[:7], _MONTH) for name in (first.mli, first.mlo))
     naming = Naming(mli, mlo, grid)
     return naming if all(naming.step(step.label) == step for step in complete) else None

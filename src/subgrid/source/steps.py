@@ -24,18 +24,23 @@ class Step:
 
     Attributes:
         time: seconds since 0001-01-01 without leap years.
-        mli: name of the file before physics, relative to its location.
-        mlo: name of the file after physics, None where the source does not list it.
+        mli: name of the file before physics, relative to its location; empty where the source does not list it.
+        mlo: name of the file after physics, the same.
     """
 
     time: int
     mli: str
-    mlo: str | None
+    mlo: str
 
     @property
     def label(self) -> str:
         """``YYYY-MM-DD-SSSSS`` as in the file name."""
         return label_of(self.time)
+
+    @property
+    def complete(self) -> bool:
+        """Whether both files are there."""
+        return bool(self.mli and self.mlo)
 
 
 def time_of(label: str) -> int:
@@ -73,12 +78,15 @@ def label_of(time: int) -> str:
 
 
 def list_steps(location: Location) -> list[Step]:
-    """All steps below a location that have an ``mli`` file, by time; raises InputError for none or for doubles."""
+    """All steps below a location, by time, also those that lack a file; raises InputError for none or for doubles."""
     return pair(location.names(), location.shown)
 
 
 def pair(names: Sequence[str], where: str) -> list[Step]:
-    """Pair file names into steps, by time; ``where`` is for messages. Names of other files are passed over."""
+    """Pair file names into steps, by time; ``where`` is for messages. Names of other files are passed over.
+
+    A step may lack one of its files. Raises InputError where none has an ``mli``, or one has two of a kind.
+    """
     found: dict[str, dict[str, str]] = {"mli": {}, "mlo": {}}
     for name in names:
         if match := _NAME.fullmatch(name):
@@ -91,16 +99,15 @@ def pair(names: Sequence[str], where: str) -> list[Step]:
             f"{where}: no raw steps found; expected files named like train/0001-02/E3SM-MMF.mli.0001-02-01-00000.nc "
             f"among the {len(names)} files there"
         )
-    return sorted(
-        Step(_time_in_name(label, mli, where), mli, found["mlo"].get(label)) for label, mli in found["mli"].items()
-    )
+    labels = found["mli"].keys() | found["mlo"].keys()
+    return sorted(_step(label, found["mli"].get(label, ""), found["mlo"].get(label, ""), where) for label in labels)
 
 
-def _time_in_name(label: str, name: str, where: str) -> int:
+def _step(label: str, mli: str, mlo: str, where: str) -> Step:
     try:
-        return time_of(label)
+        return Step(time_of(label), mli, mlo)
     except SettingsError as error:
-        raise InputError(f"{where}: {name}: {error}") from error
+        raise InputError(f"{where}: {mli or mlo}: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -90,9 +90,11 @@ class DownloadPlan:
                 f"{self.repository}: no step from {self.choice.start} to {self.choice.end}; the training part of the "
                 f"public repositories has {FIRST} to {LAST}"
             )
-        complete = [step for step in self.choice.of(pair(names, self.repository)) if step.mlo is not None]
-        wanted = (name for step in complete[index - 1 :: count] for name in (step.mli, step.mlo))
-        return [*self.grids, *(self.files[name] for name in wanted if name is not None)]
+        complete = [step for step in self.choice.of(pair(names, self.repository)) if step.complete]
+        return [
+            *self.grids,
+            *(self.files[name] for step in complete[index - 1 :: count] for name in (step.mli, step.mlo)),
+        ]
 
     def _times(self) -> range:
         return calendar(self.choice.start or FIRST, self.choice.end or LAST)

@@ -10,12 +10,13 @@ import pytest
 from servers import web_server
 from subgrid.errors import DatasetError, InputError
 from subgrid.inspection import inspect
-from subgrid.prediction.store import StoredPrediction
+from subgrid.prediction.store import PredictionWriter, StoredPrediction
 from subgrid.records.blueprint import BuildSettings
 from subgrid.records.build import Running, build, prepare
 from subgrid.records.extract import ExtractSettings, extract
 from subgrid.records.plan import Part
 from subgrid.records.reader import Dataset
+from subgrid.representation.auxiliary import write_auxiliary
 from subgrid.source.locations import Location
 
 
@@ -56,6 +57,42 @@ def test_a_build_under_way_says_how_much_is_done(synthetic_source: Path, tmp_pat
     assert 0 < found["groups_done"] < found["groups"] == len(ready.blueprint.groups)
     assert found["share_done"] == round(found["groups_done"] / found["groups"], 4)
     assert found["steps"] == {"training": 16, "validation": 3}
+
+
+def test_a_build_under_way_at_a_url_does_too(synthetic_source: Path) -> None:
+    ready = prepare(Location(str(synthetic_source)), BuildSettings("v1", shard_size=60_000), validation="every=5")
+    build(ready, "memory://inspected/data", Running(Part(1, 2)))
+    found = inspect("memory://inspected/data")
+    assert (found["kind"], found["path"]) == ("build under way", "memory://inspected/data")
+    assert 0 < found["groups_done"] < found["groups"] == len(ready.blueprint.groups)
+
+
+def test_auxiliary_files_are_told_with_their_statistics(work: Path, tmp_path: Path) -> None:
+    data = Dataset.open(work / "data")
+    write_auxiliary(tmp_path, [data], {"training": data.table("training")})
+    found = inspect(tmp_path)
+    assert (found["kind"], found["rows"]) == ("auxiliary files", {"training": 384})
+    assert found["files"] == ["grid.nc", "statistics.nc", "target_limits.nc", "weights.nc"]
+    assert found["variables"] == inspect(work / "data")["variables"]
+
+
+def test_a_report_is_told_by_its_figures(tmp_path: Path) -> None:
+    (tmp_path / "figures").mkdir()
+    for name in ("map.png", "map.pdf", "profile.png"):
+        (tmp_path / "figures" / name).touch()
+    (tmp_path / "index.html").touch()
+    found = inspect(tmp_path)
+    assert (found["kind"], found["figures"]) == ("report", ["map", "profile"])
+    (tmp_path / "figures").rename(tmp_path / "images")
+    with pytest.raises(DatasetError, match="holds nothing that subgrid writes"):
+        inspect(tmp_path)
+
+
+def test_a_prediction_that_was_killed_says_so(work: Path, tmp_path: Path) -> None:
+    whole = StoredPrediction.open(work / "prediction")
+    PredictionWriter(tmp_path / "out", whole.manifest.model_copy(update={"shards": ()}))  # and no more
+    found = inspect(tmp_path / "out")
+    assert found["kind"] == "prediction under way" and found["bytes"] == 0
 
 
 def test_a_run_says_how_far_it_is(work: Path) -> None:
@@ -105,14 +142,15 @@ def test_raw_steps_at_a_url_are_told_from_what_is_none(synthetic_source: Path, t
         here, there = inspect(tmp_path), inspect(url)
         assert there.pop("path") == url and here.pop("path") == str(tmp_path)
         assert there == here and there["kind"] == "raw steps"
-        with pytest.raises(DatasetError, match=f"^{url}empty: holds no raw steps, data set, build, run or prediction"):
+        with pytest.raises(DatasetError, match=f"^{url}empty: holds nothing that subgrid writes"):
             inspect(f"{url}empty")
         with pytest.raises(InputError, match=f"^{url}absent: no such folder; expected raw steps laid out like"):
             inspect(f"{url}absent")
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("nowhere", "found nothing"), ("file", "found a file"), ("empty", "no raw steps, data set")]
+    ("name", "message"),
+    [("nowhere", "found nothing"), ("file", "found a file"), ("empty", "holds nothing")],
 )
 def test_anything_else_is_refused(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "file").write_text("text")

@@ -1,4 +1,4 @@
-"""What a folder holds: raw steps, a data set, a build under way, a run, a study, a prediction or the chain of them."""
+"""What a folder holds: raw steps, a data set, a build under way, a run, a prediction, and whatever else is ours."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,17 +8,20 @@ import numpy as np
 
 from subgrid.errors import DatasetError, InputError
 from subgrid.prediction.store import MANIFEST as PREDICTION
-from subgrid.prediction.store import read_prediction_manifest
+from subgrid.prediction.store import UNDER_WAY, read_prediction_manifest
 from subgrid.records.blueprint import BUILD_FILE, read_blueprint
 from subgrid.records.extract import MARK as EXTRACT
+from subgrid.records.finish import STATISTICS_FILE
 from subgrid.records.ledger import done_groups, plain
 from subgrid.records.manifest import MANIFEST as DATASET
-from subgrid.records.place import holds_dataset
+from subgrid.records.place import holds_dataset, under_way
 from subgrid.records.pointer import read_pointer
 from subgrid.records.reader import Dataset
+from subgrid.records.store import as_store
+from subgrid.report import FIGURES, PAGE
 from subgrid.source.locations import Location, is_remote, shown
 from subgrid.source.steps import pair
-from subgrid.statistics.table import Table
+from subgrid.statistics.table import Table, read_tables
 
 
 def inspect(place: str | Path) -> dict[str, Any]:
@@ -26,6 +29,8 @@ def inspect(place: str | Path) -> dict[str, Any]:
 
     ``kind`` says what it is. Raises DatasetError when it is none of ours, InputError when it cannot be listed.
     """
+    if is_remote(str(place)) and under_way(place):
+        return _unfinished(str(place))
     if is_remote(str(place)) or read_pointer(Path(place)):
         return _dataset(place) if holds_dataset(place) else _raw(place)
     path = Path(place)
@@ -35,8 +40,8 @@ def inspect(place: str | Path) -> dict[str, Any]:
         path = find_checkpoint(path)
     if not path.is_dir():
         raise DatasetError(f"{path}: expected a folder, found {'a file' if path.exists() else 'nothing'}")
-    for name, describe in _MARKS.items():
-        if (path / name).exists():
+    for names, describe in _MARKS.items():
+        if all((path / name).exists() for name in names):
             return describe(path)
     if found := _chain(path):
         return found
@@ -91,12 +96,13 @@ def _dataset(path: str | Path) -> dict[str, Any]:
     }
 
 
-def _unfinished(path: Path) -> dict[str, Any]:
-    blueprint = read_blueprint(path)
-    done = len(done_groups(path, blueprint.groups))
+def _unfinished(place: Path | str) -> dict[str, Any]:
+    store = as_store(place)
+    blueprint = read_blueprint(store)
+    done = len(done_groups(store, blueprint.groups))
     return {
         "kind": "build under way",
-        "path": str(path),
+        "path": store.label(),
         "groups_done": done,
         "groups": len(blueprint.groups),
         "share_done": round(done / len(blueprint.groups), 4),
@@ -112,6 +118,11 @@ def _prediction(path: Path) -> dict[str, Any]:
     hidden |= {name for name in ("ids", "provenance") if not manifest[name]}
     shown = {key: value for key, value in manifest.items() if key not in hidden}
     return {"kind": "prediction", "path": str(path), **shown}
+
+
+def _begun_prediction(path: Path) -> dict[str, Any]:
+    written = sum(shard.stat().st_size for shard in (path / UNDER_WAY).iterdir())
+    return {"kind": "prediction under way", "path": str(path), "bytes": written}
 
 
 def _run(path: Path) -> dict[str, Any]:
@@ -163,21 +174,45 @@ def _study(path: Path) -> dict[str, Any]:
             scores.setdefault(line["variant"], []).append(score)
     states = [line["status"] for line in lines]
     means = {variant: round(sum(found) / len(found), 4) for variant, found in scores.items()}
-    return {"kind": "study", "path": str(path), **{name: states.count(name) for name in set(states)}, "r2_294": means}
+    counted = {name: states.count(name) for name in ("done", "failed")}
+    return {"kind": "study", "path": str(path), **counted, "r2_294": means}
 
 
 def _extract(path: Path) -> dict[str, Any]:
     return {"kind": "extract", "path": str(path)} | plain(path / EXTRACT)
 
 
+def _report(path: Path) -> dict[str, Any]:
+    figures = sorted({figure.stem for figure in (path / FIGURES).iterdir()})
+    return {"kind": "report", "path": str(path), "page": str(path / PAGE), "figures": figures}
+
+
+def _auxiliary(path: Path) -> dict[str, Any]:
+    tables = read_tables(path / STATISTICS_FILE)
+    split, table = next(iter(tables.items()))
+    return {
+        "kind": "auxiliary files",
+        "path": str(path),
+        "files": sorted(file.name for file in path.glob("*.nc")),
+        "variable_set": table.variables.name,
+        "rows": {name: one.rows for name, one in tables.items()},
+        "statistics_of": split,
+        "variables": table_rows(table),
+        "constant": table.constant_columns(),
+    }
+
+
 _STUDY = "study.jsonl"
-_MARKS: dict[str, Callable[[Path], dict[str, Any]]] = {
-    DATASET: _dataset,
-    BUILD_FILE: _unfinished,
-    PREDICTION: _prediction,
-    _STUDY: _study,
-    "checkpoint.json": _checkpoint,
-    EXTRACT: _extract,
+_MARKS: dict[tuple[str, ...], Callable[[Path], dict[str, Any]]] = {
+    (DATASET,): _dataset,
+    (BUILD_FILE,): _unfinished,
+    (PREDICTION,): _prediction,
+    (UNDER_WAY,): _begun_prediction,
+    (_STUDY,): _study,
+    ("checkpoint.json",): _checkpoint,
+    (EXTRACT,): _extract,
+    (PAGE, FIGURES): _report,
+    (STATISTICS_FILE, "target_limits.nc"): _auxiliary,
 }
 
 
@@ -186,7 +221,7 @@ def _raw(path: str | Path) -> dict[str, Any]:
     try:
         steps = pair(names, where)
     except InputError as error:
-        raise DatasetError(f"{where}: holds no raw steps, data set, build, run or prediction ({error})") from error
+        raise DatasetError(f"{where}: holds nothing that subgrid writes ({error})") from error
     return {
         "kind": "raw steps",
         "path": where,

@@ -185,7 +185,7 @@ def test_a_shard_name_does_not_lead_out_of_the_folder(tmp_path: Path) -> None:
     found = json.loads((out / "prediction.json").read_text())
     found["shards"][0]["name"] = "../elsewhere"
     (out / "prediction.json").write_text(json.dumps(found))
-    with pytest.raises(DatasetError, match="plain shard names"):
+    with pytest.raises(DatasetError, match="leads out of its folder"):
         StoredPrediction.open(out)
 
 

@@ -12,7 +12,9 @@ from subgrid.records.build import Prepared, Running, build
 from subgrid.records.finish import Origin, finish, read_origin, settle_origin
 from subgrid.records.manifest import read_manifest
 from subgrid.records.plan import Part
+from subgrid.records.repair import take_back
 from subgrid.records.store import LocalStore
+from subgrid.records.verify import verify
 from subgrid.source.locations import Location
 
 Ready = Callable[..., Prepared]
@@ -37,6 +39,17 @@ def test_a_second_source_is_refused_before_the_build_is_finished(ready: Ready, c
     with pytest.raises(DatasetError, match=r"is being built from .*, not from .*copied; use another folder"):
         build(ready(copied), tmp_path / "out", Running(Part(2, 3)))
     assert build(ready(), tmp_path / "out") is not None
+
+
+@pytest.mark.parametrize("name", ["statistics.nc", "shards/training-00002.tfrecord"])
+def test_a_finished_build_that_lost_a_file_is_not_taken_for_whole(ready: Ready, spoilt: Path, name: str) -> None:
+    before = read_manifest(spoilt)
+    (spoilt / name).unlink()
+    with pytest.raises(DatasetError, match=rf"{name}: is missing \(1 files in all\); subgrid verify --repair, and"):
+        build(ready(), spoilt)
+    take_back(spoilt)
+    after = build(ready(), spoilt)
+    assert after is not None and after.digest == before.digest and verify(spoilt) == []
 
 
 def test_a_damaged_origin_is_named(tmp_path: Path) -> None:

@@ -129,10 +129,20 @@ def test_a_changed_manifest_is_refused(spoilt: Path, change: dict[str, Any]) -> 
 )
 def test_a_shard_name_that_leads_out_is_refused(spoilt: Path, name: str) -> None:
     shards = stored(spoilt)["shards"]
-    rewritten(spoilt, {"shards": [shards[0] | {"name": name}, *shards[1:]]}, digest=True)
-    with pytest.raises(DatasetError, match="leads out of the data set") as caught:
+    rewritten(spoilt, {"shards": [shards[0] | {"name": name}, *shards[1:]]}, digest=False)
+    with pytest.raises(DatasetError, match="leads out of its folder") as caught:
         read_manifest(spoilt)
     assert repr(name) in str(caught.value)
+
+
+@pytest.mark.parametrize("change", [{"rows": 0}, {"bytes": 0}, {"rows": -1}])
+def test_a_shard_of_nothing_is_refused(spoilt: Path, change: dict[str, int]) -> None:
+    shards = stored(spoilt)["shards"]
+    rewritten(spoilt, {"shards": [shards[0] | change, *shards[1:]]}, digest=False)
+    with pytest.raises(
+        DatasetError, match=rf"dataset\.json: damaged.*{next(iter(change))}.*greater than or equal to 1"
+    ):
+        read_manifest(spoilt)
 
 
 @pytest.mark.parametrize("format", ["subgrid-dataset/2", ""])

@@ -1,5 +1,6 @@
 """Parts that were built apart become the data set of one build, by links; what does not fit is refused by name."""
 
+import json
 import os
 import random
 import shutil
@@ -105,6 +106,11 @@ def test_what_is_foreign_is_named(ready: Ready, parts: list[Path], tmp_path: Pat
         build(ready(**settings), tmp_path / name, Running(Part(1, 4)))
         with pytest.raises(DatasetError, match=rf"{tmp_path / name}: is not a part of what .* with {name} = "):
             merge(tmp_path / "out", [*parts[1:], tmp_path / name])
+    for part, name, commit in ((parts[0], "other", "a" * 40), (parts[1], "later", "b" * 40)):
+        copy = Path(shutil.copytree(part, tmp_path / name)) / "plan.json"
+        copy.write_text(json.dumps(json.loads(copy.read_text()) | {"commit": commit}))
+    with pytest.raises(DatasetError, match=r"later: was built from commit b{40} of the repository, .*other from a{40}"):
+        merge(tmp_path / "out", [tmp_path / "other", tmp_path / "later", *parts[2:]])
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match="empty: not the folder of a build"):
         merge(tmp_path / "out", [*parts, tmp_path / "empty"])
@@ -121,7 +127,7 @@ def test_a_damaged_part_is_named(parts: list[Path], tmp_path: Path, damage: str)
     else:
         path = copy / "parts" / "training-00004.json"
         path.write_text(path.read_text().replace("training-00004.tfrecord", "../../etc/passwd"))
-    expected = {"cut": "found", "gone": "it is missing", "report": "leads out of the part"}[damage]
+    expected = {"cut": "found", "gone": "it is missing", "report": "leads out of its folder"}[damage]
     with pytest.raises(DatasetError, match=rf"training-00004\..*{expected}"):
         merge(tmp_path / "out", [copy, *parts[1:]])
     assert not (tmp_path / "out").exists()

@@ -81,12 +81,19 @@ def test_a_plan_survives_its_file(tmp_path: Path) -> None:
         ({"validation_rows": "some"}, "not a plan file .ValueError"),
         ({"steps": {"training": labels(2, 1), "validation": []}}, "must be sorted and each stand once"),
         ({"steps": {"training": labels(1, 1), "validation": []}}, "must be sorted and each stand once"),
+        ({"steps": {"training": labels(1, 2), "validation": labels(2)}}, "the step 0001-.* stands in both splits"),
+        ({"validation_rows": -3}, "validation_rows must be at least 0, found -3"),
+        ({"commit": "main"}, "expected the hash of a commit of 40 digits, found 'main'"),
         ({"steps": {"training": ["yesterday"], "validation": []}}, "^plan: not a plan file .*'yesterday'"),
     ],
 )
 def test_a_damaged_plan_is_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(DatasetError, match=message):
         Plan.from_json(plan_of(4).to_json() | change, "plan")
+
+
+def test_a_plan_of_no_commit_may_say_so() -> None:
+    assert Plan.from_json(plan_of(4).to_json() | {"commit": None}, "plan").commit == ""
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"3", b"\xff\xfe", b'{"format": 1}', None])

@@ -149,8 +149,9 @@ def test_a_damaged_grid_or_table_is_named(spoilt: Path, name: str, content: byte
     if content is not None:
         (spoilt / name).write_bytes(content)
     dataset = Dataset.open(spoilt)
-    with pytest.raises(SubgridError, match=name):
+    with pytest.raises(SubgridError, match=name) as caught:
         _ = dataset.grid if name == "grid.nc" else dataset.table()
+    assert name != "grid.nc" or "put a copy of the grid file that it was built with there" in str(caught.value)
 
 
 def test_statistics_without_the_split_are_refused(ready: Ready, spoilt: Path, tmp_path: Path) -> None:
@@ -184,6 +185,7 @@ def test_features_that_are_not_the_layouts_are_refused(spoilt: Path) -> None:
 def test_a_shard_outside_is_never_opened(spoilt: Path) -> None:
     shards = json.loads((spoilt / "dataset.json").read_text())["shards"]
     (spoilt.parent / "x").write_bytes((spoilt / "shards" / shards[0]["name"]).read_bytes())
-    rewritten(spoilt, {"shards": [shards[0] | {"name": "../../x"}, *shards[1:]]})
-    with pytest.raises(DatasetError, match=r"shard name '\.\./\.\./x' leads out of the data set"):
+    path = spoilt / "dataset.json"
+    path.write_text(path.read_text().replace(shards[0]["name"], "../../x"))
+    with pytest.raises(DatasetError, match=r"shard name '\.\./\.\./x' leads out of its folder"):
         Dataset.open(spoilt)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray
 
-from subgrid.errors import DatasetError
+from subgrid.errors import DatasetError, SettingsError
 from subgrid.records.blueprint import BuildSettings
 from subgrid.records.build import build, prepare
 from subgrid.records.reader import Dataset
@@ -47,6 +47,17 @@ def test_the_files_say_what_the_rows_hold(data: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(mean, dataset.table().inputs.mean[:60])
         pooled = float(statistics.state_t_pooled.sel(split="training", statistic="max"))
         assert pooled == dataset.table().inputs.maximum[:60].max()
+
+
+def test_what_was_interrupted_is_written_again_and_strangers_are_refused(data: Path, tmp_path: Path) -> None:
+    dataset = Dataset.open(data)
+    write_auxiliary(tmp_path, [dataset], {"training": dataset.table()})
+    (tmp_path / "weights.nc").rename(tmp_path / ".weights.nc.partial-0123abcd")
+    write_auxiliary(tmp_path, [dataset], {"training": dataset.table()})
+    assert (tmp_path / "weights.nc").exists()
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(SettingsError, match=r"nothing else, found thesis\.tex; choose another one"):
+        write_auxiliary(tmp_path, [dataset], {"training": dataset.table()})
 
 
 def test_data_sets_on_different_grids_are_refused(data: Path, tmp_path: Path) -> None:

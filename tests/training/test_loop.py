@@ -198,6 +198,26 @@ def test_a_run_may_start_from_the_weights_of_another(data, tiny, tmp_path: Path)
     assert info.card["init"] == str(tmp_path / "first")
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_a_run_that_starts_from_another_tells_of_its_data_too(
+    data, tiny, tmp_path: Path, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing at all where the other does not say, as that is taken for real data; also after it was interrupted."""
+    train(tiny("seed=1"), data, tmp_path / "first")
+    read = checkpoint.read_card
+    real = {"data": {"source": "ClimSim_low-res", "licence": "CC-BY-4.0 (ClimSim, LEAP)"}} if told else {}
+    monkeypatch.setattr(
+        checkpoint, "read_card", lambda path: read(path) | ({"provenance": real} if "first" in str(path) else {})
+    )
+    with pytest.raises(CrashError):
+        recipe = tiny("training.checkpoint_minutes=1e-9")
+        train(recipe, Crashing(data, 2), tmp_path / "second", init=str(tmp_path / "first"))
+    train(tiny(), data, tmp_path / "second")
+    found = checkpoint.load_emulator(tmp_path / "second")[1].provenance
+    licences = [one.licence for one in found]
+    assert len(licences) == (2 if told else 0) and ("CC-BY-4.0 (ClimSim, LEAP)" in licences) == told
+
+
 def test_weights_of_another_shape_are_no_start(data, tiny, tmp_path: Path) -> None:
     train(tiny(), data, tmp_path / "first")
     with pytest.raises(SettingsError, match=r"embed\.weight is \(4, 44\) where this network has \(8, 44\)"):

@@ -244,6 +244,7 @@ def stats(
 
         refuse_other_folder(auxiliary)
     table = folded_table(datasets, split)
+    show(table, split, compare, json)  # first: a full disk does not take the answer away
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_whole(out, lambda aside: write_tables(aside, {split: table}))
@@ -253,4 +254,3 @@ def stats(
 
         for path in write_auxiliary(auxiliary, [Dataset.open(place) for place in datasets], {split: table}):
             terminal.say(f"{path}: written")
-    show(table, split, compare, json)

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from subgrid.errors import DatasetError, first_fault
 from subgrid.prediction.members import Blend, Member
 from subgrid.records.example import Feature, RecordLayout, pack
-from subgrid.records.files import write_json
+from subgrid.records.files import PARTIAL, write_json
 from subgrid.records.ledger import Shard
 from subgrid.records.provenance import Provenance
 from subgrid.records.shard import ShardWriter
@@ -26,6 +26,7 @@ from subgrid.schema.variable_sets import VariableSet, variable_set
 FORMAT = "subgrid-prediction/1"
 MANIFEST = "prediction.json"
 SHARDS = "shards"
+UNDER_WAY = f".{SHARDS}{PARTIAL}new"
 _SHARD_ROWS = 16_384
 _SHARD_NAME = "prediction-"
 
@@ -115,7 +116,7 @@ def _others(folder: Path, known: Sequence[str], start: str | None = None) -> Ite
         raise DatasetError(f"{folder}: expected a folder to write the prediction into, found a file")
     for path in folder.iterdir() if folder.exists() else ():
         ours = path.name in known or (start is not None and path.name.startswith(start))
-        if not ours and ".partial-" not in path.name:
+        if not ours and PARTIAL not in path.name:
             yield path.name
 
 
@@ -138,9 +139,7 @@ class PredictionWriter:
             raise DatasetError(
                 f"{self.out}: expected an empty folder or a prediction, found {', '.join(strangers[:5])}"
             )
-        self._aside = (
-            self.out / ".shards.partial-new"
-        )  # a prediction that is there already stays until this one is whole
+        self._aside = self.out / UNDER_WAY  # a prediction that is there already stays until this one is whole
         shutil.rmtree(self._aside, ignore_errors=True)
         self._aside.mkdir(parents=True)
 
@@ -263,6 +262,6 @@ def read_prediction_manifest(folder: Path) -> PredictionManifest:
         raise DatasetError(
             f"{path}: damaged, or written by another version of subgrid ({first_fault(error)}); predict anew"
         ) from error
-    if manifest.format != FORMAT or any(Path(shard.name).name != shard.name for shard in manifest.shards):
-        raise DatasetError(f"{path}: expected a manifest of format {FORMAT} with plain shard names")
+    if manifest.format != FORMAT:
+        raise DatasetError(f"{path}: expected a manifest of format {FORMAT}, found {manifest.format!r}")
     return manifest

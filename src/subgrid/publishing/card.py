@@ -39,7 +39,6 @@ def licence_of(bundle: Bundle, wanted: str | None) -> str:
     Apache only where all of them are made up; ClimSim's where one is not, or where a run or prediction of former times
     does not say what it was made from.
 
-
     Raises SettingsError for another one.
     """
     if wanted is not None:

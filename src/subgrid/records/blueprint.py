@@ -8,19 +8,20 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from subgrid.errors import DatasetError, SettingsError
+from subgrid.errors import DatasetError, InputError, SettingsError
 from subgrid.records.example import Feature, RecordLayout
 from subgrid.records.plan import Group, Plan, make_groups, parse_plan
 from subgrid.records.store import LocalStore, Store, as_store, write_json
 from subgrid.records.stored import Storage
 from subgrid.schema.grid import Grid
 from subgrid.schema.variable_sets import VariableSet, variable_set
+from subgrid.source.grids import grid_in
 
 FORMAT = "subgrid-build/1"
 BUILD_FILE, PLAN_FILE, GRID_FILE, SOURCE_FILE = "build.json", "plan.json", "grid.nc", "source.json"
 SHARDS, PARTS = "shards", "parts"
+GRID_MEND = "put a copy of the grid file that it was built with there"
 
 
 @dataclass(frozen=True)
@@ -186,9 +187,9 @@ def read_blueprint(out: Store | Path) -> Blueprint:
 
 
 def _read_grid(store: Store) -> Grid:
-    if isinstance(store, LocalStore):
-        return Grid.read(store.folder / GRID_FILE)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / GRID_FILE
-        path.write_bytes(store.read(GRID_FILE))
-        return Grid.read(path)
+    try:
+        return grid_in(store.read(GRID_FILE), store.label(GRID_FILE))
+    except FileNotFoundError as error:
+        raise DatasetError(f"{store.label(GRID_FILE)}: is missing; {GRID_MEND}") from error
+    except InputError as error:
+        raise DatasetError(f"{error}; {GRID_MEND}") from error

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from subgrid.errors import DatasetError, InputError, SettingsError
 from subgrid.records.blueprint import Blueprint, BuildSettings
@@ -27,7 +26,7 @@ from subgrid.records.unpacking import BuildSource, unpacked, unpacked_size
 from subgrid.records.workers import Meter, run
 from subgrid.schema.grid import Grid
 from subgrid.source.ahead import steps_ahead
-from subgrid.source.grids import read_grid_file, refuse_other_grid
+from subgrid.source.grids import grid_in, read_grid_file, refuse_other_grid
 from subgrid.source.locations import GRID_ENDING, Location
 from subgrid.source.naming import naming_of
 from subgrid.source.steps import Choice, Step, list_steps
@@ -117,10 +116,7 @@ def read_grid(source: Location, name: str = "") -> Grid:
     name = name or find_grid(source)
     if not source.remote:
         return read_grid_file(source.local(name))
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / Path(name).name
-        path.write_bytes(source.read(name).tobytes())
-        return read_grid_file(path)
+    return grid_in(source.read(name).tobytes(), source.label(name))
 
 
 def prepare(

@@ -22,7 +22,7 @@ from typing import Any, Literal
 import numpy as np
 
 from subgrid.errors import DatasetError, MissingExtraError, SettingsError, SubgridError
-from subgrid.records.files import sync_folder, write_json, write_whole
+from subgrid.records.files import PARTIAL, sync_folder, write_json, write_whole
 from subgrid.records.kaggle_tables import kaggle_files, write_kaggle_file
 from subgrid.records.ledger import plain
 from subgrid.records.reader import Batch, Dataset
@@ -33,7 +33,6 @@ MARK = "extract.json"
 FORMAT = "subgrid-extract/1"
 _CHUNK = 4096  # rows at once
 _ROW_GROUP = 8192  # rows of a group of a parquet file
-_PARTIAL = ".partial-"
 _ONE_WORKER = {"threading.max_workers": 1, "async.concurrency": 1}
 """For zarr: a chunk is compressed by one thread anyway, and each further one would keep freed memory of its own."""
 
@@ -148,7 +147,7 @@ def _npy(dataset: Dataset, split: str, out: Path, settings: ExtractSettings) -> 
     if all((out / name).exists() for name in shapes):
         yield rows
         return
-    asides = [out / f".{name}{_PARTIAL}npy" for name in shapes]
+    asides = [out / f".{name}{PARTIAL}npy" for name in shapes]
     with ExitStack() as stack:
         files = [stack.enter_context(open(path, "wb")) for path in asides]
         for file, (shape, dtype) in zip(files, shapes.values(), strict=True):
@@ -181,7 +180,7 @@ def _zarr_store(zarr: ModuleType, dataset: Dataset, split: str, out: Path, setti
     if path.exists():
         yield rows
         return
-    aside = out / f".{path.name}{_PARTIAL}zarr"
+    aside = out / f".{path.name}{PARTIAL}zarr"
     shutil.rmtree(aside, ignore_errors=True)
     store = zarr.open_group(str(aside), mode="w", zarr_format=2)
     store.attrs.update({"data": dataset.digest, "normalisation": "none", "variable_set": variables.name})

@@ -10,6 +10,9 @@ from typing import Any
 
 from subgrid.errors import SettingsError, SubgridError
 
+PARTIAL = ".partial-"
+"""What the name of a file has in it, after a dot and its own, while it is written: ``.NAME.partial-…``."""
+
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
@@ -27,7 +30,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
     Raises SubgridError when the disk refuses; ``path`` is then as it was before.
     """
-    aside = path.with_name(f".{path.name}.partial-{uuid.uuid4().hex[:8]}")
+    aside = path.with_name(f".{path.name}{PARTIAL}{uuid.uuid4().hex[:8]}")
     try:
         write(aside)
         handle = os.open(aside, os.O_RDONLY)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from subgrid.errors import DatasetError, InputError
-from subgrid.records.blueprint import SOURCE_FILE, Blueprint
+from subgrid.records.blueprint import SHARDS, SOURCE_FILE, Blueprint
 from subgrid.records.ledger import GroupReport, read_report
 from subgrid.records.manifest import MANIFEST, Manifest, make_manifest, parse_manifest
 from subgrid.records.plan import Group
@@ -73,12 +73,18 @@ def settle_origin(store: Store, origin: Origin) -> None:
 
 
 def finished(store: Store, origin: Origin) -> Manifest:
-    """The manifest of a finished build; raises DatasetError where it was built from another source."""
+    """The manifest of a finished build; raises DatasetError for another source, or where a file is gone."""
     manifest = parse_manifest(store.read(MANIFEST), store.label(MANIFEST))
     if not origin.same_source(manifest.source):
         raise DatasetError(
             f"{store.label()}: was built from {manifest.source}, not from {origin.source}; use another folder"
         )
+    gone = [STATISTICS_FILE] if STATISTICS_FILE not in store.listing() else []
+    held = store.listing(SHARDS)
+    gone += [f"{SHARDS}/{shard.name}" for shard in manifest.shards if shard.name not in held]
+    if gone:
+        mend = "copy it anew" if store.remote else "subgrid verify --repair, and then the same build, make it anew"
+        raise DatasetError(f"{store.label(gone[0])}: is missing ({len(gone)} files in all); {mend}")
     return manifest
 
 

@@ -8,13 +8,13 @@ import base64
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
-from subgrid.errors import DatasetError
+from subgrid.errors import DatasetError, first_fault
 from subgrid.records.blueprint import PARTS, Blueprint
 from subgrid.records.plan import Group, Part
 from subgrid.records.store import Store, as_store, write_json
@@ -22,9 +22,15 @@ from subgrid.schema.variable_sets import VariableSet
 from subgrid.statistics.table import Table
 
 
+def _plain_name(name: str) -> str:
+    if Path(name).name != name or name in ("", ".", "..") or "\0" in name:
+        raise ValueError(f"shard name {name!r} leads out of its folder")
+    return name
+
+
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))  # a data set has thousands
 class Shard:
-    """One shard of a data set.
+    """One shard of a data set; manifests come from elsewhere, so what cannot be one is refused here.
 
     Attributes:
         name: file name inside ``shards/``.
@@ -34,10 +40,10 @@ class Shard:
         crc32c: of the whole file.
     """
 
-    name: str
+    name: Annotated[str, AfterValidator(_plain_name)]
     split: str
-    rows: int
-    bytes: int
+    rows: Annotated[int, Field(ge=1)]
+    bytes: Annotated[int, Field(ge=1)]
     crc32c: int
 
 
@@ -110,7 +116,8 @@ def read_report(out: Store | Path, group: Group, build: str) -> GroupReport:
         report = GroupReport.model_validate_json(store.read(name))
     except (ValidationError, UnicodeDecodeError) as error:
         raise DatasetError(
-            f"{store.label(name)}: damaged; delete it and run the build again to make the group anew"
+            f"{store.label(name)}: damaged ({first_fault(error)}); delete it and run the build again to make the group "
+            "anew"
         ) from error
     if report.build != build:
         raise DatasetError(

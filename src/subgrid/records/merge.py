@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from subgrid.errors import DatasetError, SettingsError, SubgridError
-from subgrid.records.blueprint import PARTS, SHARDS, Blueprint, read_blueprint
+from subgrid.records.blueprint import SHARDS, Blueprint, read_blueprint
+from subgrid.records.files import PARTIAL
 from subgrid.records.finish import Origin, finish, finished, read_origin, settle_origin
 from subgrid.records.ledger import GroupReport, done_groups, read_report, report_name, write_part
 from subgrid.records.manifest import MANIFEST, Manifest
 from subgrid.records.plan import Group, Part
-from subgrid.records.store import PARTIAL, LocalStore
+from subgrid.records.store import LocalStore
 
 WHOLE = Part()
 _NAMED = 5
@@ -30,8 +31,8 @@ def merge(out: Path, parts: Sequence[Path], part: Part = WHOLE, copy: bool = Fal
     else a folder holds is left out: so one data set can be cut into several.
 
     Raises:
-        DatasetError: a folder holds another plan, grid or settings, or none; a group is in two folders, or in none;
-            a folder has no group of ``part``; a shard is missing or of another size. Folders and groups are named.
+        DatasetError: a folder holds another plan, grid, commit or settings, or none; a group is in two folders or in
+            none; a folder has no group of ``part``; a shard is missing or of another size. All of them are named.
         SubgridError: a file can be neither linked nor copied.
     """
     if not parts:
@@ -83,9 +84,15 @@ def _origin(parts: Sequence[Path]) -> Origin:
 
 def _refuse_foreign(blueprint: Blueprint, first: Path, folder: Path) -> None:
     try:
-        blueprint.compare(folder)
+        found = blueprint.compare(folder)
     except DatasetError as error:
         raise DatasetError(f"{folder}: is not a part of what {first} is a part of: {error}") from error
+    one, other = blueprint.plan.commit, found.plan.commit
+    if one and other and one != other:
+        raise DatasetError(
+            f"{folder}: was built from commit {other} of the repository, {first} from {one}; build the part again with "
+            "the plan file of the others"
+        )
 
 
 def _holders(parts: Sequence[Path], blueprint: Blueprint, wanted: Sequence[Group], part: Part) -> dict[str, Path]:
@@ -118,8 +125,6 @@ def _refuse_damaged(folder: Path, report: GroupReport) -> None:
     """Sizes only: ``verify`` reads every byte."""
     for shard in report.shards:
         path = folder / SHARDS / shard.name
-        if Path(shard.name).name != shard.name:
-            raise DatasetError(f"{folder / PARTS / report.group}.json: shard name {shard.name!r} leads out of the part")
         size = path.stat().st_size if path.is_file() else None
         if size != shard.bytes:
             state = "it is missing" if size is None else f"found {size}"

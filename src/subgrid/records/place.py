@@ -8,6 +8,7 @@ from subgrid.records import transfer
 from subgrid.records.blueprint import BUILD_FILE, SHARDS
 from subgrid.records.bucket import Bucket, Fetching
 from subgrid.records.example import RecordLayout
+from subgrid.records.files import PARTIAL
 from subgrid.records.ledger import Shard
 from subgrid.records.manifest import MANIFEST, Manifest, read_manifest
 from subgrid.records.pointer import read_pointer
@@ -48,7 +49,7 @@ class Folder:
     def strangers(self, known: set[str]) -> list[str]:
         """Names in the folder of shards that are not ``known``; files half-written are left out."""
         names = {path.name for path in (self._path / SHARDS).glob("*")} - known
-        return sorted(name for name in names if ".partial-" not in name)
+        return sorted(name for name in names if PARTIAL not in name)
 
 
 Place = Folder | Bucket
@@ -76,11 +77,19 @@ def holds_dataset(place: str | Path) -> bool:
 
     Raises TransferError when a URL cannot be asked.
     """
+    return _has(place, MANIFEST) or under_way(place) or (not is_remote(str(place)) and bool(read_pointer(Path(place))))
+
+
+def under_way(place: str | Path) -> bool:
+    """Whether a data set is being built there: it has a blueprint and no manifest yet."""
+    return _has(place, BUILD_FILE) and not _has(place, MANIFEST)
+
+
+def _has(place: str | Path, name: str) -> bool:
     if is_remote(str(place)):
         try:
-            transfer.size_of(MANIFEST, Fixed(str(place)), Patience())
+            transfer.size_of(name, Fixed(str(place)), Patience())
             return True
         except FileNotFoundError:
             return False
-    path = Path(str(place).removeprefix("file://")).expanduser()
-    return (path / MANIFEST).exists() or (path / BUILD_FILE).exists() or read_pointer(path) is not None
+    return (Path(str(place).removeprefix("file://")).expanduser() / name).exists()

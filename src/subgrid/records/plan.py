@@ -16,6 +16,7 @@ from subgrid.errors import DatasetError, SettingsError
 from subgrid.records.draws import Draw
 from subgrid.records.order import spread
 from subgrid.records.splits import SPLITS, TRAINING, VALIDATION, SplitRule
+from subgrid.source.hub import is_commit
 from subgrid.source.naming import Naming
 from subgrid.source.steps import Choice, Step, time_of
 
@@ -77,21 +78,28 @@ class Plan:
                 raise DatasetError(f"{where}: expected a plan of format {FORMAT}, found {data['format']!r}")
             steps = {split: tuple(str(label) for label in data["steps"][split]) for split in SPLITS}
             naming = Naming.from_json(data["files"], where) if data.get("files") else None
+            split, draw, commit = str(data["split"]), str(data.get("draw") or ""), str(data.get("commit") or "")
             plan = cls(
-                steps[TRAINING], steps[VALIDATION], data["split"], int(data["validation_rows"]),
-                tuple(data["skipped"]), str(data.get("draw", "")), naming,
-                str(data.get("commit", "")),
+                steps[TRAINING], steps[VALIDATION], split, int(data["validation_rows"]), tuple(data["skipped"]), draw,
+                naming, commit,
             )  # fmt: skip
-            sorted_once = all(
-                list(labels) == sorted(set(labels), key=time_of) for labels in (plan.training, plan.validation)
-            )
+            plan.refuse_nonsense(where)
         except DatasetError:
             raise
         except (KeyError, TypeError, ValueError) as error:
             raise DatasetError(f"{where}: not a plan file ({type(error).__name__}: {error})") from error
-        if not sorted_once:
-            raise DatasetError(f"{where}: the steps of a split must be sorted and each stand once")
         return plan
+
+    def refuse_nonsense(self, where: str) -> None:
+        """Raise DatasetError for steps out of order or doubled, rows that are none, and a commit that may move on."""
+        if any(list(labels) != sorted(set(labels), key=time_of) for labels in (self.training, self.validation)):
+            raise DatasetError(f"{where}: the steps of a split must be sorted and each stand once")
+        if both := set(self.training) & set(self.validation):
+            raise DatasetError(f"{where}: the step {min(both)} stands in both splits")
+        if self.validation_rows < 0:
+            raise DatasetError(f"{where}: validation_rows must be at least 0, found {self.validation_rows}")
+        if self.commit and not is_commit(self.commit):
+            raise DatasetError(f"{where}: expected the hash of a commit of 40 digits, found {self.commit!r}")
 
 
 def make_plan(steps: Sequence[Step], rule: SplitRule, columns: int) -> Plan:

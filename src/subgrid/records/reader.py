@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from subgrid.errors import DatasetError
-from subgrid.records.blueprint import GRID_FILE, dataset_layout
+from subgrid.errors import DatasetError, InputError
+from subgrid.records.blueprint import GRID_FILE, GRID_MEND, dataset_layout
 from subgrid.records.bucket import Fetching
 from subgrid.records.build import STATISTICS_FILE
 from subgrid.records.example import RecordLayout
@@ -70,10 +70,13 @@ class Dataset:
     @cached_property
     def grid(self) -> Grid:
         """The grid; raises DatasetError when it is not the manifest's."""
-        with self.place.local(GRID_FILE) as path:
-            grid = Grid.read(path)
+        try:
+            with self.place.local(GRID_FILE) as path:
+                grid = Grid.read(path)
+        except InputError as error:
+            raise DatasetError(f"{error}; {GRID_MEND}") from error
         if grid.digest != self.manifest.grid:
-            raise DatasetError(f"{self.place.label}/{GRID_FILE}: not the grid that the manifest names")
+            raise DatasetError(f"{self.place.label}/{GRID_FILE}: not the grid that the manifest names; {GRID_MEND}")
         return grid
 
     @property

@@ -18,7 +18,7 @@ from types import TracebackType
 import numpy as np
 
 from subgrid.errors import SubgridError
-from subgrid.records.files import sync_folder
+from subgrid.records.files import PARTIAL, sync_folder
 from subgrid.records.framing import crc32c
 
 IN_MEMORY = 256_000_000
@@ -48,7 +48,7 @@ class ShardWriter:
         self.path = path
         self.size = rows * stride
         mapped = self.size > IN_MEMORY if mapped is None else mapped
-        self._partial = path.with_name(f".{path.name}.partial-{uuid.uuid4().hex[:8]}")
+        self._partial = path.with_name(f".{path.name}{PARTIAL}{uuid.uuid4().hex[:8]}")
         self._file = -1
         self._map: mmap.mmap | None = None
         self._bytes: np.ndarray | None = None
@@ -139,7 +139,7 @@ def _write(file: int, data: np.ndarray, place: int) -> None:
 
 def remove_partials(path: Path) -> None:
     """Remove what an interrupted writer of that shard left behind; what a living process writes stays."""
-    for left in path.parent.glob(f".{path.name}.partial-*"):
+    for left in path.parent.glob(f".{path.name}{PARTIAL}*"):
         with suppress(OSError), open(left, "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             left.unlink()

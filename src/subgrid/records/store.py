@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from subgrid.errors import DatasetError, SettingsError, SubgridError
-from subgrid.records.files import sync_folder, write_whole
+from subgrid.records.files import PARTIAL, sync_folder, write_whole
 from subgrid.records.scratch import own_folder, sweep
 from subgrid.source import locations
 from subgrid.source.locations import file_system, is_remote, shown, there_is
 from subgrid.source.retries import PAUSES, enduring, limited, reason, retried, within
 
-PARTIAL = ".partial-"
 _OBJECT_STORES = {"gs", "gcs", "s3", "s3a", "abfs", "abfss", "az", "adl", "oci", "oss", "r2", "hf"}
 
 

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from subgrid.errors import DatasetError
-from subgrid.records.files import write_whole
+from subgrid.records.files import PARTIAL, write_whole
+from subgrid.report import FIGURES, PAGE, PREDICTIONS
 from subgrid.report.cases import same_targets, study
 from subgrid.report.contents import plates, sections
 from subgrid.report.page import render
 from subgrid.report.plates import draw
 from subgrid.report.subjects import Progress, resolve
 from subgrid.training.interruption import interruption
-
-PAGE, FIGURES, PREDICTIONS = "index.html", "figures", "predictions"
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def write_report(out: Path, arguments: Sequence[str], settings: ReportSettings, 
     cases = [study(subject, progress) for subject in subjects]
     same_targets(cases)
     found = sections(cases)
-    aside = out / f".{FIGURES}.partial-new"
+    aside = out / f".{FIGURES}{PARTIAL}new"
     shutil.rmtree(aside, ignore_errors=True)
     (aside / FIGURES).mkdir(parents=True)
     try:

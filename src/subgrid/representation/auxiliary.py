@@ -13,7 +13,7 @@ import numpy as np
 
 from subgrid import __version__
 from subgrid.errors import DatasetError, SettingsError
-from subgrid.records.files import write_whole
+from subgrid.records.files import PARTIAL, write_whole
 from subgrid.records.reader import Dataset
 from subgrid.representation.targets import old_weights
 from subgrid.schema.variable_sets import VariableSet, scored_columns
@@ -61,14 +61,14 @@ def write_auxiliary(out: Path, datasets: Sequence[Dataset], tables: Mapping[str,
 
 
 def refuse_other_folder(out: Path) -> None:
-    """Raise SettingsError unless a folder is new, empty or holds what ``write_auxiliary`` wrote, and that alone."""
+    """Raise SettingsError unless a folder is new or holds nothing but files of ``write_auxiliary``."""
     if out.exists() and not out.is_dir():
         raise SettingsError(f"{out}: expected a folder, found a file; choose another name")
-    found = {path.name for path in out.iterdir()} if out.exists() else set()
-    if found and found != set(FILES):
+    found = {path.name for path in out.iterdir() if PARTIAL not in path.name} if out.exists() else set()
+    if strangers := sorted(found - set(FILES)):
         raise SettingsError(
             f"{out}: expected a new folder, or one with {', '.join(FILES)} and nothing else, found "
-            f"{', '.join(sorted(found)[:5])}; choose another one"
+            f"{', '.join(strangers[:5])}; choose another one"
         )
 
 

@@ -2,6 +2,7 @@
 
 from math import prod
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -24,6 +25,17 @@ def read_grid_file(path: str | Path) -> Grid:
     except InputError as error:
         raise InputError(f"{path}: {error}; fetch the grid file anew") from error
     return Grid.read(path)
+
+
+def grid_in(content: bytes, where: str) -> Grid:
+    """The same of a file's content; ``where`` is for messages."""
+    with TemporaryDirectory(prefix="subgrid-") as folder:
+        path = Path(folder) / "grid.nc"
+        path.write_bytes(content)
+        try:
+            return read_grid_file(path)
+        except InputError as error:
+            raise InputError(str(error).replace(str(path), where)) from error
 
 
 def refuse_other_grid(source: Location, step: Step, grid: Grid) -> None:

@@ -78,8 +78,13 @@ class Keeper:
         if init:
             path = folder.find_checkpoint(init)
             self.learner.start_from(checkpoint.read_weights(path), str(path))
-            self.card["init"] = str(init)
+            self.card |= {"init": str(init), "provenance": self._with_those_of(checkpoint.read_card(path))}
         return Place()
+
+    def _with_those_of(self, earlier: Mapping[str, Any]) -> dict[str, Any]:
+        """Where the data of this run and of the one it starts from come from; nothing where the other does not say."""
+        theirs = earlier.get("provenance", {})
+        return {**self.card["provenance"], **{f"init/{name}": one for name, one in theirs.items()}} if theirs else {}
 
     def restore(self, name: str) -> tuple[Place, list[str]]:
         """Go on from a checkpoint of this run.
@@ -97,7 +102,8 @@ class Keeper:
         # What an earlier segment has kept stays, whether or not this one asks for it.
         self.keep = sorted({*self.keep, *map(int, card["kept"])})
         self.processes.first(lambda: _undo(self.out, (name, place.best, *self._kept(place)), place.closed))
-        self.card["init"] = card["init"]
+        if card["init"]:
+            self.card |= {"init": card["init"], "provenance": card.get("provenance", {})}
         before, now = card["conditions"], self.card["conditions"]
         return place, [f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]]
 

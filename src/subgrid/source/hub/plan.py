@@ -11,6 +11,7 @@ from typing import Any
 
 from subgrid.errors import DatasetError, InputError, SettingsError
 from subgrid.schema.variables import TIME_STEP
+from subgrid.source.hub import is_commit
 from subgrid.source.hub.repository import RemoteFile, Repository
 from subgrid.source.locations import GRID_ENDING
 from subgrid.source.steps import DAY, Choice, end_of, label_of, pair, time_of
@@ -24,7 +25,6 @@ KINDS = ("mli", "mlo")
 _STEP_FILE = re.compile(r"train/(\d{4}-\d{2})/E3SM-MMF\.(?:mli|mlo)\.\1-\d{2}-\d{5}\.nc")
 _GRID_FILE = re.compile(rf"[^/]*{re.escape(GRID_ENDING)}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|git:[0-9a-f]{40}")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def file_names(label: str) -> dict[str, str]:
@@ -120,7 +120,7 @@ class DownloadPlan:
                 raise DatasetError(f"{where}: expected a plan of format {FORMAT}, found {data['format']!r}")
             choice = Choice(data["start"], data["end"], data["stride"])
             calendar(choice.start or "", choice.end or "")
-            if not _COMMIT.fullmatch(data["commit"]):
+            if not is_commit(data["commit"]):
                 raise ValueError(f"the commit {data['commit']!r} is not a hash")
             files = [_parse(name, text) for name, text in data["files"].items()]
         except DatasetError:

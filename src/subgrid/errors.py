@@ -1,7 +1,7 @@
 """The few error types a user can meet.
 
 Every message says what was expected, what was found, where (file, variable, row), and what to do. The command line
-prints it as it stands and exits with 1; a traceback is always a bug of ours.
+prints it as it stands and exits with 1 (``UsageError``: 2); a traceback is always a bug of ours.
 """
 
 
@@ -11,6 +11,10 @@ class SubgridError(Exception):
 
 class SettingsError(SubgridError, ValueError):
     """A recipe, an option or a combination of them that cannot be used."""
+
+
+class UsageError(SettingsError):
+    """Words on the command line that mean nothing, or contradict each other: it ends with 2."""
 
 
 class InputError(SubgridError, ValueError):

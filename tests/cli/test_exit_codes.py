@@ -110,6 +110,33 @@ def test_a_segment_that_its_time_limit_ended_is_75_and_goes_on(subgrid, work: Pa
     assert "expected a time" in subgrid(*command, "--time-limit", "soon").err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("build", "raw", "out", "--part", "a/b"),
+        ("build", "raw", "out", "--shard-size", "much"),
+        ("build", "raw", "out", "--validation", "some"),
+        ("build", "raw", "out", "--start", "yesterday"),
+        ("build", "raw", "out", "--draw", "44x5"),
+        ("build", "raw", "out", "--variables", "v9"),
+        ("download", "out", "--part", "2/1"),
+        ("download", "out", "--end", "0001-13"),
+        ("merge", "out", "part", "--part", "0/2"),
+        ("sample", "out", "--columns", 3, "--grid", "grid.nc"),
+        ("ensemble", "out", "one", "--weights", "a=b"),
+        ("ensemble", "out", "one", "--by", "kind"),
+        ("weights", "--new", "--from", "data"),
+    ],
+)
+def test_words_that_mean_nothing_are_wrong_usage(
+    subgrid, words: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = subgrid(*words)
+    assert (answer.code, answer.out) == (2, "") and answer.err.startswith("error: ")
+    assert list(tmp_path.iterdir()) == []
+
+
 def wait_for(condition, process) -> None:
     for _ in range(600):
         if condition():

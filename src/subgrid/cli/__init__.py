@@ -13,7 +13,7 @@ from typer.exceptions import TyperException
 
 from subgrid import __version__
 from subgrid.cli import combining, data, judging, kaggle, learning, moving, sharing, study, terminal
-from subgrid.errors import SubgridError
+from subgrid.errors import SubgridError, UsageError
 from subgrid.source.urls import without_secrets
 
 app = typer.Typer(
@@ -80,7 +80,7 @@ def _answer() -> int:
         return int(end.code or 0)
     except SubgridError as error:
         terminal.fail(str(error))
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has left; nothing to tell
         return 1

@@ -56,21 +56,24 @@ def ensemble(
     Example: subgrid ensemble mean one two three
     """
     from subgrid.cli.folder_text import weights_text
-    from subgrid.errors import SettingsError
+    from subgrid.errors import UsageError
     from subgrid.prediction.ensemble import combine, refuse_out
     from subgrid.prediction.fitting import FitSettings
+    from subgrid.prediction.shares import parse_weights
     from subgrid.prediction.together import Together, parse_given
 
     if sum(option is not None for option in (weights, fit, like)) > 1:
-        raise SettingsError("--weights, --fit and --like each decide the weights; give one of them")
+        raise UsageError("--weights, --fit and --like each decide the weights; give one of them")
     asked = {"method": method, "by": by, "block_days": block_days}
     chosen = {name: value for name, value in asked.items() if value is not None}
     if chosen and fit is None:
-        raise SettingsError("--method, --by and --block-days are of a fit; add --fit TRUTH")
+        raise UsageError("--method, --by and --block-days are of a fit; add --fit TRUTH")
+    with terminal.usage():
+        between = parse_weights(weights) if weights is not None else None
     settings = None if fit is None else FitSettings(fit, **chosen)  # type: ignore[arg-type]  # their values are its own
     together = Together([one for text in predictions for one in parse_given(text)])
     refuse_out(out, together)
-    found, blend = _weights(together, weights, settings, like)
+    found, blend = _weights(together, between, settings, like)
     with terminal.progress("ensemble", "rows") as report:
         manifest = combine(together, found, out, blend, report)
     if blend.fit is not None and like is None:
@@ -87,16 +90,16 @@ def ensemble(
 
 
 def _weights(
-    together: "Together", weights: str | None, settings: "FitSettings | None", like: Path | None
+    together: "Together", between: dict[str, float] | None, settings: "FitSettings | None", like: Path | None
 ) -> "tuple[np.ndarray, Blend]":
     from subgrid.prediction import fitting
     from subgrid.prediction.members import Blend
-    from subgrid.prediction.shares import equal_weights, given_weights, parse_weights, weights_of
+    from subgrid.prediction.shares import equal_weights, given_weights, weights_of
 
     if like is not None:
         return weights_of(like, together)
-    if weights is not None:
-        return given_weights(together, parse_weights(weights)), Blend(method="given")
+    if between is not None:
+        return given_weights(together, between), Blend(method="given")
     if settings is None:
         return equal_weights(together), Blend(method="equal")
     with terminal.progress("fit", "rows") as report:

@@ -35,15 +35,15 @@ def sample(
     """
     from pydantic import ValidationError
 
-    from subgrid.errors import SettingsError
+    from subgrid.errors import UsageError
     from subgrid.source.synthetic import SyntheticSettings, write_climate
 
     if grid is not None and columns is not None:
-        raise SettingsError("give --columns or --grid, not both")
+        raise UsageError("give --columns or --grid, not both")
     try:
         settings = SyntheticSettings(steps=steps, columns=columns or 384, grid=grid, seed=seed, missing_mlo=missing_mlo)
     except ValidationError as error:
-        raise SettingsError("\n".join(item["msg"].removeprefix("Value error, ") for item in error.errors())) from error
+        raise UsageError("\n".join(item["msg"].removeprefix("Value error, ") for item in error.errors())) from error
     with terminal.progress("sample", "steps") as report:
         write_climate(out, settings, report)
     print(f"{out}: {steps} made-up steps")
@@ -86,7 +86,7 @@ def build(
     """
     from dataclasses import replace
 
-    from subgrid.errors import SettingsError
+    from subgrid.errors import UsageError
     from subgrid.recipe import parse_size
     from subgrid.records.blueprint import BuildSettings
     from subgrid.records.build import Running, estimate, prepare, save_plan
@@ -94,19 +94,22 @@ def build(
     from subgrid.records.draws import Draw
     from subgrid.records.from_blocks import find_blocks, prepare_blocks
     from subgrid.records.plan import Part, Wanted
+    from subgrid.records.splits import parse_split
     from subgrid.source.locations import Location, shown
     from subgrid.source.steps import Choice
 
-    drawn = Draw.parse(draw) if draw else None
-    mixed = span or (drawn.steps if drawn else 0)
-    settings = BuildSettings(variables, float64, parse_size(shard_size), seed, mixed)
-    wanted = Wanted(Choice(start, end, stride), drawn)
-    running = Running(Part.parse(part), workers, skip_bad, scratch=scratch, scheduler=scheduler)
+    with terminal.usage():
+        drawn = Draw.parse(draw) if draw else None
+        mixed = span or (drawn.steps if drawn else 0)
+        settings = BuildSettings(variables, float64, parse_size(shard_size), seed, mixed)
+        wanted = Wanted(Choice(start, end, stride), drawn)
+        running = Running(Part.parse(part), workers, skip_bad, scratch=scratch, scheduler=scheduler)
+        parse_split(validation)
     found = find_blocks(source, variables, normalised)
     if found is None:
         ready = prepare(Location(source), settings, wanted, validation=validation, grid=grid, plan=plan)
     elif wanted != Wanted():
-        raise SettingsError("--start, --end, --stride and --draw choose steps by date; arrays and tables have none")
+        raise UsageError("--start, --end, --stride and --draw choose steps by date; arrays and tables have none")
     else:
         with terminal.progress("count", "bytes") if source.lower().endswith(".csv") else nullcontext() as counted:
             ready = prepare_blocks(found, settings, validation=validation, grid=grid, plan=plan, progress=counted)
@@ -164,7 +167,9 @@ def merge(
     from subgrid.records.merge import merge as merge_records
     from subgrid.records.plan import Part
 
-    manifest = merge_records(out, parts, Part.parse(part), copy)
+    with terminal.usage():
+        chosen = Part.parse(part)
+    manifest = merge_records(out, parts, chosen, copy)
     _show_made(str(out), manifest)
 
 

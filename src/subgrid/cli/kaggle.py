@@ -33,14 +33,14 @@ def submit(
 
     Example: subgrid submit prediction sample_submission.csv submission.csv
     """
-    from subgrid.errors import SettingsError
+    from subgrid.errors import UsageError
     from subgrid.prediction.store import StoredPrediction
     from subgrid.prediction.submission import corrections_of, refuse_out
     from subgrid.prediction.submission import submit as submit_rows
     from subgrid.source.kaggle import KaggleTable
 
     if run is not None and mean_where_negative is None:
-        raise SettingsError("--run is for --mean-where-negative only: nothing else needs training means")
+        raise UsageError("--run is for --mean-where-negative only: nothing else needs training means")
     asked = KaggleTable(sample)
     refuse_out(out, asked, overwrite)
     stored = StoredPrediction.open(prediction)
@@ -67,15 +67,15 @@ def weights(
 
     Example: subgrid weights weights.csv --from data --compare sample_submission.csv
     """
-    from subgrid.errors import SettingsError
+    from subgrid.errors import UsageError
     from subgrid.prediction.weights import compare_weights, make_weights, read_weights, write_weights
     from subgrid.records.reader import Dataset
     from subgrid.schema.variable_sets import variable_set
 
     if from_ is not None and new:
-        raise SettingsError("give --from DATASET or --new, not both")
+        raise UsageError("give --from DATASET or --new, not both")
     if out is None and compare is None:
-        raise SettingsError("give OUT, a file to write the weights to, or --compare FILE, or both")
+        raise UsageError("give OUT, a file to write the weights to, or --compare FILE, or both")
     table = Dataset.open(from_).table("training") if from_ is not None else None
     variables = table.variables if table is not None else variable_set("kaggle")
     made = make_weights(variables, table, new)

@@ -40,7 +40,8 @@ def train(
 
     Example: subgrid train recipes/quickstart.yaml --data data --out run --set training.rows=200000
     """
-    deadline = time.monotonic() + terminal.seconds_of(time_limit) if time_limit else None
+    with terminal.usage():
+        deadline = time.monotonic() + terminal.seconds_of(time_limit) if time_limit else None
     from subgrid.recipe import load_recipe
     from subgrid.records.reader import Dataset
 

@@ -54,11 +54,13 @@ def download(
     from subgrid.source.hub.repository import LOW_RESOLUTION, Repository
     from subgrid.source.hub.transfer import Request
 
-    chosen, place = Part.parse(part), plan or out / PLAN_FILE
+    with terminal.usage():
+        chosen, wish, place = Part.parse(part), Wish(start, end, stride), plan or out / PLAN_FILE
+        wish.choice(None)
     known = _read_plan(place)
     hub = Repository(repository or (known.repository if known else LOW_RESOLUTION))
     with terminal.progress("listing", "months") as report:
-        made = make_plan(hub, Wish(start, end, stride), known, report)
+        made = make_plan(hub, wish, known, report)
     files = made.part(chosen.index, chosen.count)
     found, gaps, request = survey(files, out), made.gaps(), Request.of(hub, made.commit)
     told = _told(made, part, files, found) | {"gaps": gaps}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from subgrid.errors import SettingsError
+from subgrid.errors import SettingsError, UsageError
 from subgrid.source.urls import without_secrets
 
 Report = Callable[[int, int], None]
@@ -78,6 +78,15 @@ def seconds_of(text: str) -> float:
     if total := ((days * 24 + hours) * 60 + minutes) * 60 + seconds:
         return float(total)
     raise SettingsError(f"expected a time such as 1h30m, 90m, 45s or 1:30:00, found {text!r}")
+
+
+@contextmanager
+def usage() -> Iterator[None]:
+    """Around what only reads the words of options: what is wrong with them is wrong usage, which ends with 2."""
+    try:
+        yield
+    except SettingsError as error:
+        raise UsageError(str(error)) from error
 
 
 @contextmanager

@@ -121,6 +121,9 @@ class Choice:
     def __post_init__(self) -> None:
         if self.stride < 1:
             raise SettingsError(f"stride must be at least 1, found {self.stride}")
+        for label in (self.start, self.end):
+            if label:
+                time_of(label)
 
     def of(self, steps: Sequence[Step]) -> list[Step]:
         """Apply the choice to steps sorted by time."""

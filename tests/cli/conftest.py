@@ -47,7 +47,7 @@ def subgrid(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
 
 @pytest.fixture
 def refused(subgrid: Callable[..., Answer]) -> Callable[..., str]:
-    """The message of a command that must be refused: exit code 1, or 2 for its own words; nothing on standard output."""
+    """The message of a command that must be refused: exit code 1 (2 for its own words), nothing printed."""
 
     def call(*arguments: object) -> str:
         answer = subgrid(*arguments)

@@ -95,20 +95,37 @@ def test_a_cluster_makes_the_same_data_set_though_a_worker_is_killed(
 
 
 @pytest.mark.slow
+def test_a_cluster_without_workers_ends_the_build_and_one_with_workers_goes_on(
+    ready: Ready, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where every worker was killed while it started, or a queue never begins its jobs."""
+    monkeypatch.setattr(module, "_DESERTED", 1.0)
+    monkeypatch.setattr(module, "_LOOK", 0.2)
+    with two_workers() as cluster:
+        running = Running(scheduler=cluster.scheduler_address, progress=lambda rows, total: cluster.scale(0))
+        with pytest.raises(SubgridError, match="the cluster has had no worker for 1 s; finished groups are kept"):
+            build(ready(), tmp_path, running)
+        cluster.scale(2)
+        manifest = build(ready(), tmp_path, Running(scheduler=cluster.scheduler_address))
+    assert manifest is not None and manifest.digest == read_manifest(built).digest
+
+
+@pytest.mark.slow
 def test_workers_that_are_killed_several_times_leave_no_trace(ready: Ready, built: Path, tmp_path: Path) -> None:
-    """Three processes killed in one build, while groups are under way, on a cluster of its own."""
+    """Two or three processes killed in one build, while groups are under way, on a cluster of its own."""
     killed: list[int] = []
 
     def kill(rows: int, total: int) -> None:
         worker = list(cluster.workers.values())[len(killed) % 2]
-        if len(killed) < 3 and worker.pid and worker.pid not in killed:
+        at_work = worker.worker_address in cluster.scheduler.workers  # a nanny gives up one that is killed as it starts
+        if len(killed) < 3 and at_work and worker.pid not in killed:
             killed.append(worker.pid)
             os.kill(worker.pid, signal.SIGKILL)
 
     with two_workers() as cluster:
         cluster.scheduler.allowed_failures = 10  # a group may be in the hands of several of those that die
         manifest = build(ready(), tmp_path, Running(scheduler=cluster.scheduler_address, progress=kill))
-    assert len(killed) == 3
+    assert len(killed) >= 2
     assert manifest is not None and manifest.digest == read_manifest(built).digest
     shards = {path.name: path.read_bytes() for path in (built / "shards").iterdir()}
     assert {path.name: path.read_bytes() for path in (tmp_path / "shards").iterdir()} == shards

@@ -5,8 +5,10 @@ a worker reads it, once, from where the build lies. A worker that is killed lose
 scheduler gives to others.
 """
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
@@ -26,6 +28,16 @@ from subgrid.source.steps import Step
 
 _PATIENCE = 30
 """Seconds to wait for the scheduler's first answer."""
+
+_DESERTED = 600.0
+"""Seconds without a single worker after which a build ends.
+
+A nanny whose worker is killed while it starts gives up, and a scheduler that has lost all of them waits for others
+without end. The jobs of a queue may well need some minutes to begin.
+"""
+
+_LOOK = 5.0
+"""Seconds between two looks whether there is a worker."""
 
 _AHEAD = 2
 """Groups sent for every thread of the cluster: jobs carry names of steps, and a plan may have thousands of groups."""
@@ -79,7 +91,8 @@ def run_on_cluster(jobs: list[GroupJob], address: str, meter: Meter) -> None:
     Raises:
         MissingExtraError: Dask is not installed.
         InputError: a step cannot be used; groups that are done stay done.
-        SubgridError: no scheduler at the address, or the workers of a group were killed again and again.
+        SubgridError: no scheduler at the address, no worker for ten minutes, or the workers of a group were killed
+            again and again.
     """
     if not jobs:
         return
@@ -87,24 +100,43 @@ def run_on_cluster(jobs: list[GroupJob], address: str, meter: Meter) -> None:
     if isinstance(store, LocalStore):
         store = replace(store, folder=store.folder.resolve())
     with _client(address) as client:
-        from distributed import as_completed
-
         waiting = iter(jobs)
         threads = max(1, sum(client.nthreads().values()))
 
-        def send(count: int) -> list[Any]:
-            return [client.submit(Sent.make, Sent.of(job, store), pure=False) for job in islice(waiting, count)]
+        def send(count: int) -> set[Any]:
+            return {client.submit(Sent.make, Sent.of(job, store), pure=False) for job in islice(waiting, count)}
 
-        under_way = as_completed(send(_AHEAD * threads), loop=client.loop)
-        for future in under_way:
-            meter.add(_result(future))
-            under_way.update(send(1))
+        under_way = send(_AHEAD * threads)
+        while under_way:
+            ended = _first_ended(client, under_way)
+            under_way -= ended
+            for future in ended:
+                meter.add(_result(future))
+            under_way |= send(len(ended))
+
+
+def _first_ended(client: Any, under_way: set[Any]) -> set[Any]:
+    """Groups that were made or failed, one at least; raises SubgridError where there is nobody left to make any."""
+    from distributed import wait
+
+    deadline = time.monotonic() + _DESERTED
+    while True:
+        with suppress(TimeoutError, CancelledError), client.as_current():
+            wait(under_way, timeout=_LOOK, return_when="FIRST_COMPLETED")
+        if ended := {future for future in under_way if future.status != "pending"}:
+            return ended
+        with suppress(OSError, TimeoutError):  # a lost scheduler: the groups are cancelled, and tell
+            if client.nthreads():
+                deadline = time.monotonic() + _DESERTED
+        if time.monotonic() > deadline:
+            raise SubgridError(
+                f"the cluster has had no worker for {_DESERTED:.0f} s; finished groups are kept: start workers and run "
+                "the same command again"
+            )
 
 
 def _result(future: Any) -> int:
     """Rows of a group that was made."""
-    from concurrent.futures import CancelledError
-
     from distributed import KilledWorker
 
     try:

@@ -8,6 +8,7 @@ import re
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -214,3 +215,35 @@ def test_the_table_is_what_its_command_prints(capsys: pytest.CaptureFixture[str]
         found = module.column(case, rates[case.columns], 1e8)
         assert {**column(place), **found} == column(place)
         assert set(column(place)) - set(found) == MEASURED
+
+
+def peak_of(*command: object) -> float:
+    """Largest anonymous memory of a command while it runs, bytes."""
+    process = subprocess.Popen([sys.executable, "-m", "subgrid", *map(str, command)], stderr=subprocess.DEVNULL)
+    largest = 0
+    while process.poll() is None:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        found = [int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("RssAnon")]
+        largest = max([largest, *found])
+        time.sleep(0.01)
+    assert process.returncode == 0
+    return largest
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc to look at memory")
+def test_a_build_of_many_steps_keeps_nothing_of_their_rows(synthetic_source: Path, tmp_path: Path) -> None:
+    """3,800 steps against 190, links under other years: what grows is names while they are listed, and the plan.
+
+    Rows are 96 kB a step here; the bound is 1.2 kB.
+    """
+    raws = []
+    for years in (10, 200):
+        raws.append(tmp_path / f"raw-{years}")
+        for path in synthetic_source.rglob("*.nc"):
+            for year in range(1, 1 + years if "0001-" in path.name else 2):
+                there = raws[-1] / path.relative_to(synthetic_source).as_posix().replace("0001-", f"{year:04d}-")
+                there.parent.mkdir(parents=True, exist_ok=True)
+                there.symlink_to(path)
+    few, many = (peak_of("build", raw, tmp_path / f"data-{raw.name}", "--shard-size", "1MB") for raw in raws)
+    assert many - few < 1200 * 190 * 19, f"{few / 1e6:.1f} MB, {many / 1e6:.1f} MB"

@@ -80,7 +80,7 @@ def test_a_report_that_is_cut_anywhere_is_refused(out: Path) -> None:
     whole = path.read_bytes()
     for size in [*range(0, 40), len(whole) // 2, len(whole) - 10, len(whole) - 3]:
         path.write_bytes(whole[:size])
-        with pytest.raises(DatasetError, match=r"training-00003\.json: damaged; delete it and run the build again"):
+        with pytest.raises(DatasetError, match=r"training-00003\.json: damaged .*; delete it and run the build again"):
             read_report(out, GROUP, "abc")
 
 

@@ -93,7 +93,7 @@ def test_windows_give_the_order_written_out(sizes: tuple[int, ...], seed: int, w
     found = []
     for index, one in enumerate(order.windows(epoch)):
         shard, row = one.order()
-        assert (shard.dtype, row.dtype) == (np.int32, np.int64) and shard.size == one.rows
+        assert (shard.dtype, row.dtype) == (np.int32, np.int32) and shard.size == one.rows
         found += [
             (index, place, int(slot), int(number), one.shards[slot])
             for place, (slot, number) in enumerate(zip(shard, row, strict=True))

@@ -4,7 +4,7 @@ A build that is killed, cut into parts or given more workers ends with the same 
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,10 +14,10 @@ from subgrid.records.cluster import run_on_cluster
 from subgrid.records.files import write_json
 from subgrid.records.finish import STATISTICS_FILE as STATISTICS_FILE
 from subgrid.records.finish import Origin, finish, finished, settle_origin
-from subgrid.records.group import GroupJob
+from subgrid.records.group import GroupJob, Jobs
 from subgrid.records.ledger import done_groups, write_part
 from subgrid.records.manifest import MANIFEST, Manifest
-from subgrid.records.plan import Part, Plan, Wanted, make_plan, read_plan
+from subgrid.records.plan import Group, Part, Plan, Wanted, make_plan, read_plan
 from subgrid.records.scratch import refuse_small
 from subgrid.records.shard import IN_MEMORY
 from subgrid.records.splits import SPLITS, parse_split
@@ -28,7 +28,7 @@ from subgrid.schema.grid import Grid
 from subgrid.source.ahead import steps_ahead
 from subgrid.source.grids import grid_in, read_grid_file, refuse_other_grid
 from subgrid.source.locations import GRID_ENDING, Location
-from subgrid.source.naming import naming_of
+from subgrid.source.naming import NamedSteps, naming_of
 from subgrid.source.steps import Choice, Step, list_steps
 
 EVERY_STEP = Choice()
@@ -40,14 +40,14 @@ class Prepared:
 
     Attributes:
         source: where the steps are.
-        steps: the listed steps by label.
+        steps: the planned steps that the source has, by label.
         blueprint: what is to be built.
         plan: the file that holds the plan, or shall hold it.
         listed: whether the source was listed; where the plan says how files are called, it is not.
     """
 
     source: BuildSource
-    steps: dict[str, Step]
+    steps: Mapping[str, Step]
     blueprint: Blueprint
     plan: Path | None = None
     listed: bool = True
@@ -149,9 +149,10 @@ def prepare(
     name = "" if grid else find_grid(source)
     frozen_grid = read_grid_file(grid) if grid else read_grid(source, name)
     steps = list_steps(source)
+    naming = naming_of(steps, name)
     if known is None or not unsaid:
         made = make_plan(asked.of(steps, settings.seed), parse_split(validation), frozen_grid.columns)
-        made = replace(made, draw=asked.described(settings.seed), naming=naming_of(steps, name))
+        made = replace(made, draw=asked.described(settings.seed), naming=naming)
         if known is not None and made.digest != known.digest:
             raise DatasetError(
                 f"{plan}: the plan exists and takes other steps than start, end, stride, draw and validation "
@@ -159,16 +160,18 @@ def prepare(
             )
         known = made
     listed = {step.label: step for step in steps if step.complete}
-    for step in [*listed.values()][:1]:
+    planned = {label: listed[label] for split in SPLITS for label in known.steps(split) if label in listed}
+    for step in [*planned.values()][:1]:
         refuse_other_grid(source, step, frozen_grid)
-    return Prepared(source, listed, Blueprint(settings, replace(known, commit=source.commit), frozen_grid), plan)
+    there = NamedSteps(naming, frozenset(planned)) if naming else planned
+    return Prepared(source, there, Blueprint(settings, replace(known, commit=source.commit), frozen_grid), plan)
 
 
 def _unlisted(source: Location, settings: BuildSettings, plan: Plan, grid: Path | None, file: Path | None) -> Prepared:
     """What ``prepare`` makes of a plan that names the files; raises InputError where none of it is in the source."""
     naming = plan.naming
     assert naming is not None
-    steps = {label: naming.step(label) for split in SPLITS for label in plan.steps(split)}
+    steps = NamedSteps(naming, frozenset(label for split in SPLITS for label in plan.steps(split)))
     ends = [steps[labels[place]] for labels in (plan.training, plan.validation) if labels for place in (0, -1)]
     if not any(source.exists(step.mli) for step in ends):
         raise InputError(
@@ -279,10 +282,12 @@ def _make(prepared: Prepared, store: Store, running: Running) -> None:
     if not missing:
         return
     with unpacked(prepared.source, blueprint, running.scratch, meter) as source:
-        jobs = []
-        for group in missing:
+
+        def job_of(group: Group) -> GroupJob:
             files = {label: prepared.steps[label] for label in group.steps if label in prepared.steps}
-            jobs.append(GroupJob(store, blueprint, source, group, files, running.skip_bad, prepared.listed))
+            return GroupJob(store, blueprint, source, group, files, running.skip_bad, prepared.listed)
+
+        jobs = Jobs(missing, job_of)
         if running.scheduler:
             run_on_cluster(jobs, running.scheduler, meter)
         else:

@@ -6,7 +6,7 @@ scheduler gives to others.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -85,7 +85,7 @@ def _blueprint(store: Store, digest: str) -> Blueprint:
     return found
 
 
-def run_on_cluster(jobs: list[GroupJob], address: str, meter: Meter) -> None:
+def run_on_cluster(jobs: Sequence[GroupJob], address: str, meter: Meter) -> None:
     """Make groups on a cluster.
 
     Raises:

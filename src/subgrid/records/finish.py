@@ -93,14 +93,16 @@ def finish(store: Store, blueprint: Blueprint, groups: Sequence[Group], origin: 
 
     Raises InputError where every training step was dropped, DatasetError for a damaged report.
     """
-    reports, tables = [], dict.fromkeys(SPLITS, Table.zero(blueprint.variables))
-    for report in _reports(store, blueprint, groups):
-        for split in report.moments:
-            tables[split] = tables[split] + report.table(split, blueprint.variables)
-        reports.append(report.model_copy(update={"moments": {}}))
-    manifest = make_manifest(blueprint, reports, origin.source, origin.licence).model_copy(
-        update={"placed": origin.placed}
-    )
+    tables = dict.fromkeys(SPLITS, Table.zero(blueprint.variables))
+
+    def folded() -> Iterator[GroupReport]:
+        for report in _reports(store, blueprint, groups):
+            for split in report.moments:
+                tables[split] = tables[split] + report.table(split, blueprint.variables)
+            yield report
+
+    made = make_manifest(blueprint, folded(), origin.source, origin.licence)
+    manifest = made.model_copy(update={"placed": origin.placed})
     if not manifest.rows("training"):
         raise InputError(f"{origin.source}: every training step was dropped; there is nothing to train on")
     filled = {split: table for split, table in tables.items() if manifest.rows(split)}

@@ -1,7 +1,9 @@
 """The manifest of a data set, ``dataset.json``: written last, so a folder without it is an unfinished build."""
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -97,10 +99,30 @@ class Manifest(BaseModel):
         return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def make_manifest(blueprint: Blueprint, reports: Sequence[GroupReport], source: str, licence: str) -> Manifest:
+@dataclass
+class _Sums:
+    """What the reports of groups say together; they are not kept, there are thousands."""
+
+    shards: dict[str, list[Shard]] = field(default_factory=lambda: {split: [] for split in SPLITS})
+    dropped: dict[str, str] = field(default_factory=dict)
+    flushed: Counter[str] = field(default_factory=Counter)
+    fill: Counter[str] = field(default_factory=Counter)
+    other_time: int = 0
+
+    def add(self, report: GroupReport) -> None:
+        for shard in report.shards:
+            self.shards[shard.split].append(shard)
+        self.dropped |= report.dropped
+        self.flushed.update(report.flushed)
+        self.fill.update(report.fill)
+        self.other_time += report.other_time
+
+
+def make_manifest(blueprint: Blueprint, reports: Iterable[GroupReport], source: str, licence: str) -> Manifest:
     """The manifest of a build whose every group is finished; ``reports`` in the order of the blueprint's groups."""
-    variables, layout = blueprint.variables, blueprint.layout
-    shards = [shard for split in SPLITS for report in reports for shard in report.shards if shard.split == split]
+    variables, layout, sums = blueprint.variables, blueprint.layout, _Sums()
+    for report in reports:
+        sums.add(report)
     manifest = Manifest(
         digest="",
         variable_set=variables.name,
@@ -114,12 +136,12 @@ def make_manifest(blueprint: Blueprint, reports: Sequence[GroupReport], source: 
         plan=blueprint.plan.digest,
         split=blueprint.plan.split,
         seed=blueprint.settings.seed,
-        shards=tuple(shards),
+        shards=tuple(shard for split in SPLITS for shard in sums.shards[split]),
         skipped=blueprint.plan.skipped,
-        dropped={label: reason for report in reports for label, reason in report.dropped.items()},
-        flushed=_total([report.flushed for report in reports]),
-        fill=_total([report.fill for report in reports]),
-        other_time=sum(report.other_time for report in reports),
+        dropped=sums.dropped,
+        flushed=dict(sorted(sums.flushed.items())),
+        fill=dict(sorted(sums.fill.items())),
+        other_time=sums.other_time,
         source=source,
         licence=licence,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -130,11 +152,6 @@ def make_manifest(blueprint: Blueprint, reports: Sequence[GroupReport], source: 
 
 def _stored(item: Any) -> StoredVariable:
     return StoredVariable(name=item.name, levels=item.levels, unit=item.unit, exponent=item.exponent)
-
-
-def _total(counts: Sequence[dict[str, int]]) -> dict[str, int]:
-    names = sorted({name for one in counts for name in one})
-    return {name: sum(one.get(name, 0) for one in counts) for name in names}
 
 
 def read_manifest(folder: Path) -> Manifest:

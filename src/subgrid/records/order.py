@@ -109,11 +109,11 @@ class Window:
         return sum(self.sizes)
 
     def order(self) -> tuple[np.ndarray, np.ndarray]:
-        """Which of the window's shards (int32) and which row of it (int64) stands at each place, (rows,) each."""
+        """Which of the window's shards and which row of it stands at each place, int32 (rows,) each."""
         places = permutation(self.rows, *self.key)
         starts = np.concatenate([[0], np.cumsum(self.sizes)[:-1]])
         shard = np.searchsorted(starts, places, side="right") - 1
-        return shard.astype(np.int32), places - starts[shard]
+        return shard.astype(np.int32), (places - starts[shard]).astype(np.int32)
 
 
 def spread(total: int, parts: int, part: int) -> int:

@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from threading import Thread
@@ -27,7 +27,7 @@ class Meter:
             self.progress(min(self.done, self.total), self.total)
 
 
-def run(jobs: list[GroupJob], workers: int, meter: Meter) -> None:
+def run(jobs: Sequence[GroupJob], workers: int, meter: Meter) -> None:
     """Make groups, in this process or in so many of their own.
 
     Raises:
@@ -68,8 +68,8 @@ def _end_with_parent() -> None:
     Thread(target=watch, name="parent", daemon=True).start()
 
 
-def _feed(pool: ProcessPoolExecutor, jobs: list[GroupJob], workers: int, meter: Meter) -> None:
-    """Keep a few lots of groups under way: jobs carry the names of their steps, and a plan may have thousands."""
+def _feed(pool: ProcessPoolExecutor, jobs: Sequence[GroupJob], workers: int, meter: Meter) -> None:
+    """Keep a few lots of groups under way."""
     lot = max(1, min(_LOT, len(jobs) // (2 * workers)))
     under_way: dict[Future, int] = {}
     for start in range(0, len(jobs), lot):

@@ -1,6 +1,6 @@
 """How a source calls its files, where all names follow from the steps' labels: a plan then needs no second listing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -45,6 +45,31 @@ class Naming:
         if not all(_LABEL in data[kind] for kind in ("mli", "mlo")):
             raise DatasetError(f"{where}: the names of mli and mlo files must hold {_LABEL}, found {data!r}")
         return cls(**data)
+
+
+@dataclass(frozen=True)
+class NamedSteps(Mapping[str, Step]):
+    """Steps by label, made when asked for: the names of hundreds of thousands are not kept.
+
+    Attributes:
+        naming: of their files.
+        labels: of those that there are.
+    """
+
+    naming: Naming
+    labels: frozenset[str]
+
+    def __getitem__(self, label: str) -> Step:
+        """The step of a label; raises KeyError for others."""
+        if label not in self.labels:
+            raise KeyError(label)
+        return self.naming.step(label)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.labels)
+
+    def __len__(self) -> int:
+        return len(self.labels)
 
 
 def _filled(template: str, label: str) -> str:

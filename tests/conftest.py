@@ -147,7 +147,7 @@ def kaggle(synthetic_source: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
     names, location = variable_set("kaggle"), Location(str(synthetic_source))
     reader = StepReader(location, names)
-    complete = [step for step in list_steps(location) if step.mlo is not None]
+    complete = [step for step in list_steps(location) if step.complete]
     steps = [reader.read(step) for step in complete[-10:]]
     draw = np.random.default_rng(5)
     inputs, targets = (

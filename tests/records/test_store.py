@@ -170,7 +170,7 @@ def test_what_killed_builders_left_is_swept_unless_another_one_is_at_work(tmp_pa
 
 def test_an_upload_that_does_not_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three times, the limit growing with the file; then the error says what to do, and nothing is left."""
-    monkeypatch.setattr(locations, "SILENCE", 0.05)
+    monkeypatch.setattr(locations, "ANSWER", 0.05)
     monkeypatch.setattr(retries, "PAUSES", (0.001,) * 5)
     over, sent, limits = threading.Event(), [], []
 
@@ -204,7 +204,7 @@ def test_an_upload_that_does_not_end_is_given_up(tmp_path: Path, monkeypatch: py
 def test_a_store_that_does_not_answer_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, call: str
 ) -> None:
-    monkeypatch.setattr(locations, "SILENCE", 0.05)
+    monkeypatch.setattr(locations, "ANSWER", 0.05)
     monkeypatch.setattr(retries, "PAUSES", (0.001,))
     over = threading.Event()
     with monkeypatch.context() as context:

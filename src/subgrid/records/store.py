@@ -23,6 +23,7 @@ from subgrid.records.scratch import own_folder, sweep
 from subgrid.source import locations
 from subgrid.source.locations import file_system, is_remote, shown, there_is
 from subgrid.source.retries import PAUSES, enduring, limited, reason, retried, within
+from subgrid.source.urls import local_path
 
 PARTIAL = ".partial-"
 _OBJECT_STORES = {"gs", "gcs", "s3", "s3a", "abfs", "abfss", "az", "adl", "oci", "oss", "r2", "hf"}
@@ -214,7 +215,7 @@ class RemoteStore:
     def _put(self, made: Path, name: str) -> None:
         system, path = self._at(name)
         whole = self.url.partition("://")[0] in _OBJECT_STORES
-        seconds = max(locations.SILENCE, made.stat().st_size / _SLOWEST)
+        seconds = max(locations.ANSWER, made.stat().st_size / _SLOWEST)
 
         def put() -> None:
             if whole:
@@ -258,7 +259,7 @@ class RemoteStore:
 
 
 def _asked(system: Any, name: str, *arguments: Any, **options: Any) -> Any:
-    return within(locations.SILENCE, system, name, *arguments, **options)
+    return within(locations.ANSWER, system, name, *arguments, **options)
 
 
 def _tried(what: str, label: str, call: Callable[[], Any], silences: int = len(PAUSES) + 1) -> Any:
@@ -280,7 +281,7 @@ def as_store(out: "Store | Path | str", scratch: Path | None = None) -> Store:
     if not isinstance(out, (Path, str)):
         return out
     if not is_remote(str(out)):
-        return LocalStore(Path(str(out).removeprefix("file://")).expanduser())
+        return LocalStore(local_path(out))
     file_system(str(out))
     return RemoteStore(str(out), scratch or Path(tempfile.gettempdir()))
 

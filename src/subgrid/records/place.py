@@ -13,7 +13,7 @@ from subgrid.records.manifest import MANIFEST, Manifest, read_manifest
 from subgrid.records.pointer import read_pointer
 from subgrid.records.shards import Shards, open_shard
 from subgrid.records.transfer import Fixed, Patience
-from subgrid.source.locations import is_remote
+from subgrid.source.urls import is_remote, local_path
 
 
 class Folder:
@@ -67,7 +67,7 @@ def open_place(place: str | Path, fetching: Fetching | None = None) -> Place:
     """
     if is_remote(str(place)):
         return Bucket(str(place), fetching)
-    path = Path(str(place).removeprefix("file://")).expanduser()
+    path = local_path(place)
     return Folder(path) if read_pointer(path) is None else Bucket(path, fetching)
 
 
@@ -82,5 +82,5 @@ def holds_dataset(place: str | Path) -> bool:
             return True
         except FileNotFoundError:
             return False
-    path = Path(str(place).removeprefix("file://")).expanduser()
+    path = local_path(place)
     return (path / MANIFEST).exists() or (path / BUILD_FILE).exists() or read_pointer(path) is not None

@@ -19,12 +19,16 @@ from subgrid.errors import DatasetError, MissingExtraError, SettingsError, Subgr
 from subgrid.publishing.contents import Content, size_of
 from subgrid.records.files import write_whole
 from subgrid.records.transfer import Fixed, Patience, TransferError, fetch, persist
+from subgrid.source.hub.session import limit_silence
 from subgrid.source.locations import is_remote, shown
 from subgrid.source.retries import of_client, reason, retried, status_of, within
+from subgrid.source.urls import local_path
 
 _CHUNK = 4 << 20
 _SLOWEST = 50_000  # bytes a second; slower counts as stalled
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
+_KINDS = {"datasets": "dataset", "models": "model"}
+_NO_TARGETS = ("buckets", "spaces", "kernels")  # no repositories of files, or of programs
 _FILES, _BYTES = 100, 5 * 10**9  # of one commit
 
 
@@ -52,7 +56,7 @@ def open_target(url: str, patience: Patience | None = None, packed: bool = False
     """
     if url.startswith("hf://"):
         return HubTarget(url, patience or Patience())
-    return ObjectTarget(url, patience or Patience()) if is_remote(url) else FolderTarget(Path(url).expanduser(), packed)
+    return ObjectTarget(url, patience or Patience()) if is_remote(url) else FolderTarget(local_path(url), packed)
 
 
 def pieces_of(content: Content) -> Iterator[bytes]:
@@ -196,7 +200,7 @@ def _matches(info: dict[str, Any], content: Content) -> bool | None:
 
 
 class HubTarget:
-    """A repository of the Hugging Face hub: ``hf://datasets/OWNER/NAME[/folder]`` or ``hf://OWNER/NAME[/folder]``.
+    """A repository of the Hugging Face hub: ``hf://datasets/OWNER/NAME[/folder]`` or ``hf://[models/]OWNER/NAME[/folder]``.
 
     The token is found by ``huggingface_hub`` in its usual places. Files go in commits of a hundred; the file that makes
     the others whole is in the last one.
@@ -209,15 +213,21 @@ class HubTarget:
             from huggingface_hub import HfApi
         except ImportError as error:
             raise MissingExtraError(f"{shown(url)}: needs an optional library; pip install 'subgrid[hub]'") from error
+        limit_silence()
         parts = url.removeprefix("hf://").strip("/").split("/")
-        self.kind = "dataset" if parts[0] == "datasets" else "model"
-        parts = parts[1:] if parts[0] == "datasets" else parts
-        if len(parts) < 2 or not all(parts) or not all(map(_NAME.fullmatch, parts[:2])):
+        self.kind = _KINDS.get(parts[0], "model")
+        parts = parts[1:] if parts[0] in _KINDS else parts
+        if len(parts) < 2 or not all(parts) or not all(map(_NAME.fullmatch, parts[:2])) or parts[0] in _NO_TARGETS:
             raise SettingsError(
                 f"{shown(url)}: expected hf://datasets/OWNER/NAME, or hf://OWNER/NAME for a run, OWNER and NAME of "
-                "letters, digits, hyphens, underlines and points"
+                f"letters, digits, hyphens, underlines and points, and no {' or '.join(_NO_TARGETS)}"
             )
-        self.label, self.repository, self.folder = url.rstrip("/"), "/".join(parts[:2]), "/".join(parts[2:])
+        if "?" in url:
+            raise SettingsError(
+                f"{shown(url)}: a folder of a repository has no question mark in its name, found one; tokens are found "
+                "where `hf auth login` leaves them, and in HF_TOKEN"
+            )
+        self.label, self.repository, self.folder = shown(url).rstrip("/"), "/".join(parts[:2]), "/".join(parts[2:])
         self._api, self._patience = HfApi(), patience
         self._known: dict[str, Any] | None = None
 

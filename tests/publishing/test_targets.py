@@ -14,7 +14,7 @@ import pytest
 
 from servers import free_port
 from subgrid.errors import DatasetError, SettingsError
-from subgrid.publishing.targets import FolderTarget, HubTarget, ObjectTarget, crc32c_of, open_target
+from subgrid.publishing.targets import FolderTarget, HubTarget, ObjectTarget, open_target
 from subgrid.records.transfer import Patience, TransferError
 from subgrid.source.hub import session
 
@@ -50,10 +50,6 @@ def test_what_arrives_otherwise_is_an_error(memory: Any, monkeypatch: pytest.Mon
     monkeypatch.setattr(memory, "pipe_file", lambda path, content: type(memory).pipe_file(memory, path, content[:-1]))
     with pytest.raises(TransferError, match=r"memory://published/card: arrived otherwise"):
         ObjectTarget("memory://published", Patience()).put([("card", b"text")])
-
-
-def test_the_checksum_is_crc32c() -> None:
-    assert crc32c_of(b"123456789") == 0xE3069283  # the check value of CRC-32C
 
 
 @pytest.mark.parametrize(

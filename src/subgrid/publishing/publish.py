@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 
 from subgrid.errors import DatasetError, SettingsError
 from subgrid.publishing.card import CARD, KAGGLE, LONGEST_TITLE, card, kaggle_metadata, licence_of
-from subgrid.publishing.contents import Bundle, bundle, size_of
-from subgrid.publishing.targets import Target, crc32c_of, open_target
+from subgrid.publishing.contents import Bundle, bundle, crc32c_of, size_of
+from subgrid.publishing.targets import Target, open_target
 from subgrid.records.merge import merge
 from subgrid.records.plan import Part
 from subgrid.records.transfer import Patience

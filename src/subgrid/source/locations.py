@@ -164,15 +164,12 @@ class Location:
             raise InputError(f"{self.shown}: is a file; expected a folder of raw steps, a data set, .csv or .parquet")
         try:
             _asked(system, self.shown, "listed", lambda: within(ANSWER, system, "info", path))
-            found = _asked(system, self.shown, "listed", lambda: self._below(system, path), silences=1)
+            found = _asked(system, self.shown, "listed", lambda: _below(system, path, self.remote), silences=1)
         except FileNotFoundError as error:
             raise InputError(
                 f"{self.shown}: no such folder; expected raw steps laid out like train/0001-02/*.mli.*.nc"
             ) from error
         return sorted(name.removeprefix(start) for name in found)
-
-    def _below(self, system: Any, path: str) -> list[str]:
-        return list(within(LISTING, system, "find", path) if self.remote else _files_below(path))
 
     def read(self, name: str, memory: np.ndarray | None = None) -> np.ndarray:
         """The bytes of one file, uint8 (size,); raises FileNotFoundError when it is absent.
@@ -232,6 +229,10 @@ class Location:
     def label(self, name: str) -> str:
         """How a file is called in messages."""
         return f"{self.shown.rstrip('/')}/{name}"
+
+
+def _below(system: Any, path: str, remote: bool) -> list[str]:
+    return list(within(LISTING, system, "find", path) if remote else _files_below(path))
 
 
 def _files_below(folder: str, above: frozenset[str] = frozenset()) -> Iterator[str]:

@@ -22,7 +22,7 @@ from subgrid.records.files import sync_folder, write_whole
 from subgrid.records.scratch import own_folder, sweep
 from subgrid.source import locations
 from subgrid.source.locations import file_system, is_remote, shown, there_is
-from subgrid.source.retries import PAUSES, enduring, limited, reason, retried, within
+from subgrid.source.retries import PAUSES, cause_of, enduring, limited, reason, retried, within
 from subgrid.source.urls import local_path
 
 PARTIAL = ".partial-"
@@ -265,9 +265,9 @@ def _asked(system: Any, name: str, *arguments: Any, **options: Any) -> Any:
 def _tried(what: str, label: str, call: Callable[[], Any], silences: int = len(PAUSES) + 1) -> Any:
     try:
         return retried(call, again=enduring(silences))
-    except FileNotFoundError:
-        raise
     except Exception as error:
+        if isinstance(error, FileNotFoundError) and cause_of(error) is error:
+            raise
         raise SubgridError(
             f"{label}: {what} ({reason(error)}); nothing is lost: mend that and run the same command again"
         ) from error

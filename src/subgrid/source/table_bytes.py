@@ -8,7 +8,7 @@ from typing import Any
 
 import google_crc32c
 
-from subgrid.errors import InputError
+from subgrid.errors import InputError, SubgridError
 from subgrid.source.locations import Location
 from subgrid.source.retries import of_client, reason, retried
 
@@ -21,12 +21,14 @@ def opened(location: Location) -> Iterator[Any]:
     try:
         with location.open_file() as file:
             yield file
+    except SubgridError:
+        raise
     except FileNotFoundError as error:
         raise InputError(f"{location.shown}: no such file") from error
     except IsADirectoryError as error:
         raise InputError(f"{location.shown}: expected a table, found a folder") from error
     except Exception as error:
-        if not of_client(error):
+        if not (of_client(error) or isinstance(error, (OSError, ValueError))):  # ValueError: no ranges over HTTP
             raise
         raise InputError(
             f"{location.shown}: cannot be read ({reason(error)}); see to it that it can, and run the same command again"

@@ -87,6 +87,13 @@ class _Faulty(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
+    def do_HEAD(self) -> None:  # noqa: N802
+        fault = "" if self.path.endswith("/") else self.fault(self.path)
+        if fault.isdigit():
+            self.send_error(int(fault))
+        else:
+            super().do_HEAD()
+
     def do_GET(self) -> None:  # noqa: N802
         fault = "" if self.path.endswith("/") else self.fault(self.path)
         if fault.isdigit():

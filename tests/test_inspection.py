@@ -15,6 +15,7 @@ from subgrid.records.blueprint import BuildSettings
 from subgrid.records.build import Running, build, prepare
 from subgrid.records.extract import ExtractSettings, extract
 from subgrid.records.plan import Part
+from subgrid.records.pointer import write_pointer
 from subgrid.records.reader import Dataset
 from subgrid.representation.auxiliary import write_auxiliary
 from subgrid.source.locations import Location
@@ -146,6 +147,12 @@ def test_raw_steps_at_a_url_are_told_from_what_is_none(synthetic_source: Path, t
             inspect(f"{url}empty")
         with pytest.raises(InputError, match=f"^{url}absent: no such folder; expected raw steps laid out like"):
             inspect(f"{url}absent")
+
+
+def test_a_file_url_is_the_folder(work: Path, tmp_path: Path) -> None:
+    write_pointer(tmp_path / "pointer", str(work / "data"))
+    for path in (work, work / "data", work / "run", work / "prediction", tmp_path / "pointer"):
+        assert inspect(f"file://{path}") == inspect(path)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from subgrid.records.store import as_store
 from subgrid.report import FIGURES, PAGE
 from subgrid.source.locations import Location, is_remote, shown
 from subgrid.source.steps import pair
+from subgrid.source.urls import local_path
 from subgrid.statistics.table import Table, read_tables
 
 
@@ -29,11 +30,11 @@ def inspect(place: str | Path) -> dict[str, Any]:
 
     ``kind`` says what it is. Raises DatasetError when it is none of ours, InputError when it cannot be listed.
     """
+    path = local_path(place)
     if is_remote(str(place)) and under_way(place):
         return _unfinished(str(place))
-    if is_remote(str(place)) or read_pointer(Path(place)):
+    if is_remote(str(place)) or read_pointer(path):
         return _dataset(place) if holds_dataset(place) else _raw(place)
-    path = Path(place)
     if "@" in path.name and not path.exists():  # RUN@NAME
         from subgrid.training.folder import find_checkpoint
 

@@ -16,7 +16,7 @@ NAMES = ["shards/training-00000.tfrecord", "shards/training-00001.tfrecord"]
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locations, "SILENCE", 0.5)
+    monkeypatch.setattr(locations, "ANSWER", 0.5)
     monkeypatch.setattr(retries, "PAUSES", (0.01, 0.01))
 
 

@@ -24,7 +24,7 @@ from subgrid.records.manifest import read_manifest
 from subgrid.records.plan import Part
 from subgrid.records.reader import Dataset, StreamSettings
 from subgrid.source import retries
-from subgrid.source.hub import files as hub_files
+from subgrid.source.hub import session
 from subgrid.source.locations import Location
 from subgrid.training.loop import train
 
@@ -131,7 +131,7 @@ def test_a_bit_that_stays_wrong_stops_the_build(
     digest = sys.modules["hub_server"].git_sha1(hf.files[name]) if small else sha256(hf.files[name]).hexdigest()
     prepared, out = prepare(Location(URL), _small(), validation="every=5"), tmp_path / "out"
     told = rf"{URL}/{name}: cannot be read \(.*expected {'git' if small else 'sha256'} {digest}, found [0-9a-f]+\)"
-    with pytest.raises(InputError, match=f"{told}; nothing is lost: run the same command again"):
+    with pytest.raises(InputError, match=f"{told}; see to it that it can, and run the same command again"):
         build(prepared, out)
     assert not (out / "dataset.json").exists() and len(done_groups(out, prepared.blueprint.groups)) < 13
     hf.faults = []
@@ -181,9 +181,33 @@ def test_a_planned_build_lists_no_folder_of_steps_for_its_files(
     assert len(hf.requests("hub", r"/resolve/.*\.(mli|mlo)\.")) == 2 * 19
 
 
+@pytest.mark.parametrize(("status", "code"), [(404, "RepoNotFound"), (404, "RevisionNotFound"), (403, "GatedRepo")])
+def test_a_repository_that_closes_under_a_planned_build_stops_it(
+    hf: Any, synthetic_source: Path, tmp_path: Path, status: int, code: str
+) -> None:
+    """None of its steps counts as absent; the same build goes on, in the same process, when it is open again."""
+    hold(hf, synthetic_source)
+    path, out = tmp_path / "plan.json", tmp_path / "out"
+    save_plan(prepare(Location(URL), _small(), validation="every=5", plan=path))
+    ready = prepare(Location(URL), _small(), plan=path)
+    assert not ready.listed
+    hf.faults = [fault(hf, "resolve/.*mlo", status=status, headers={"X-Error-Code": code}, times=99, at="hub")]
+    with pytest.raises(InputError, match=rf"\.mlo\..*: cannot be read \(\w+: .*{status}"):
+        build(ready, out)
+    assert not (out / "dataset.json").exists()
+    hf.faults = [fault(hf, "/api/", status=status, headers={"X-Error-Code": code}, times=99, at="hub")]
+    type(fsspec.core.url_to_fs(URL)[0]).clear_instance_cache()
+    with pytest.raises(InputError, match=rf"cannot be (looked up|read) \(\w+: .*{status}"):
+        prepare(Location(URL), _small(), plan=path)
+    hf.faults = []
+    made = build(prepare(Location(URL), _small(), plan=path), out)
+    local = build(prepare(Location(str(synthetic_source)), _small(), validation="every=5"), tmp_path / "local")
+    assert made is not None and local is not None and made.digest == local.digest and not made.dropped
+
+
 def test_a_hub_that_does_not_list_is_given_up(hf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The library lists without a limit, in threads that the end of a program waits for: those must end too."""
-    monkeypatch.setattr(hub_files, "SILENCE", 0.1)
+    monkeypatch.setattr(session, "SILENCE", 0.1)
     monkeypatch.setattr(retries, "PAUSES", (0.001,))
     monkeypatch.setattr("huggingface_hub.utils._http.time", SimpleNamespace(sleep=lambda seconds: None))
     hf.faults = [fault(hf, "/tree/", pause=3.0, times=99, at="hub")]
@@ -194,7 +218,8 @@ def test_a_hub_that_does_not_list_is_given_up(hf: Any, monkeypatch: pytest.Monke
 
 
 def test_what_is_no_repository_is_told(hf: Any) -> None:
-    with pytest.raises(InputError, match=r"hf://datasets/LEAP/other: no such folder"):
+    told = r"hf://datasets/LEAP/other: cannot be looked up \(RepositoryNotFoundError: 404 .*make sure you are authent"
+    with pytest.raises(InputError, match=told):
         prepare(Location("hf://datasets/LEAP/other"), _small())
     with pytest.raises(DatasetError, match=rf"{URL}: expected a data set with a dataset\.json, found none"):
         Dataset.open(URL)

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -281,3 +282,13 @@ def test_weights_are_made_and_compared(subgrid, refused, work: Path, tmp_path: P
     assert "give OUT" in refused("weights")
     assert "not both" in refused("weights", tmp_path / "x.csv", "--new", "--from", work / "data")
     assert "is no file of weights" in refused("weights", sample, "--new")
+
+
+def test_a_sample_at_a_url_is_told_without_secrets(subgrid, predicted: Path, kaggle, tmp_path: Path) -> None:
+    system, url = fsspec.filesystem("memory"), "memory://me:hunter2@samples/sample.csv"
+    sample = write_sample(tmp_path / "sample.csv", kaggle.row[:200], WEIGHTS["new"])
+    system.pipe_file(url.removeprefix("memory:/"), sample.read_bytes())
+    answer = subgrid("submit", predicted, url, tmp_path / "out.csv")
+    system.rm("/me:hunter2@samples", recursive=True)
+    assert answer.code == 0 and "40 predicted rows are not in memory://samples/sample.csv: left out" in answer.err
+    assert "hunter2" not in answer.out + answer.err

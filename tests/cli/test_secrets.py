@@ -87,6 +87,8 @@ FAILING = [
     "publish WORK/data WEB/data?token=hunter3",
     "publish WEB/data OUT",
     "publish WORK/data hf://datasets/me?token=hunter3/data",
+    "publish WORK/data hf://datasets/me/data/f?token=hunter3",
+    "publish WORK/data hf://me:hunter2@buckets/me/data",
     "dance WEB/data",
     "verify WORK/data WEB/data",
 ]

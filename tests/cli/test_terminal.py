@@ -122,3 +122,10 @@ def test_bars_stand_on_standard_error(
 def test_a_display_that_was_never_used_can_be_closed() -> None:
     with terminal.TrainingDisplay() as display:
         display.close()
+
+
+def test_nothing_that_is_said_shows_a_secret(capsys: pytest.CaptureFixture) -> None:
+    for tell in (terminal.say, terminal.fail):
+        tell("gs://me:hunter2@bucket/a and (url: /a?-sig=hunter2) of https://h/b?token=hunter2 are 50 %")
+        told = capsys.readouterr().err
+        assert told.removeprefix("error: ") == "gs://bucket/a and (url: /a of https://h/b are 50 %\n"

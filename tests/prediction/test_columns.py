@@ -3,15 +3,19 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
+import fsspec
 import netCDF4
 import numpy as np
 import pytest
 
+from servers import web_server
 from subgrid.errors import DatasetError, InputError
 from subgrid.prediction.columns import DatasetColumns, InputChunk, KaggleColumns, RawColumns, open_columns
 from subgrid.records.reader import Dataset
 from subgrid.schema.variable_sets import variable_set
+from subgrid.source import retries
 from subgrid.source.locations import Location
 
 KAGGLE = variable_set("kaggle")
@@ -176,6 +180,51 @@ def test_steps_of_the_same_dates_are_not_the_same_columns(synthetic_source: Path
     data[-1] ^= 1
     first.write_bytes(data)
     assert open_columns(str(tmp_path / "source"), KAGGLE).digest != before
+
+
+def test_steps_of_the_hub_are_those_of_one_commit(
+    hub: Any, synthetic_source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is pushed while they are read is not; where it is another text, the columns stay the same."""
+    huggingface_hub = pytest.importorskip("huggingface_hub")
+    monkeypatch.setitem(fsspec.config.conf, "hf", {"endpoint": hub.url})
+    names = Location(str(synthetic_source)).names()
+    hub.files = {name: (synthetic_source / name).read_bytes() for name in names}
+    opened, first = {}, hub.commit
+    for commit, changes in (
+        (first, {}),
+        ("e" * 40, {"README.md": b"new"}),
+        ("f" * 40, {name: hub.files[name][:-6] + b"\x01" + hub.files[name][-5:] for name in names if ".mli." in name}),
+    ):
+        hub.older, hub.commit, hub.files = {**hub.older, hub.commit: hub.files}, commit, {**hub.files, **changes}
+        huggingface_hub.HfFileSystem.clear_instance_cache()
+        opened[commit] = open_columns("hf://datasets/LEAP/ClimSim_low-res", KAGGLE)
+    huggingface_hub.HfFileSystem.clear_instance_cache()
+    one, same, other = (opened[commit] for commit in (first, "e" * 40, "f" * 40))
+    assert one.digest == same.digest != other.digest
+    local = open_columns(str(synthetic_source), KAGGLE)
+    assert gathered(list(one.inputs(50)))[3].tobytes() == gathered(list(local.inputs(50)))[3].tobytes()
+
+
+def test_what_stands_at_a_web_server_is_asked_for_again(
+    synthetic_source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of the looks at files that tell them from others; what stays wrong is told."""
+    pytest.importorskip("aiohttp")
+    monkeypatch.setattr(retries, "PAUSES", (0.001,) * 3)
+    broken: dict[str, int] = {}
+    last = max(path.name for path in synthetic_source.rglob("*.mli.*"))
+    status = ["503"]
+
+    def fault(path: str) -> str:
+        broken[path] = broken.get(path, 0) + 1
+        return status[0] if ".mli." in path and broken[path] <= 2 else ""
+
+    with web_server(synthetic_source, fault) as url:
+        assert open_columns(url, KAGGLE).rows == STEPS * COLUMNS
+        broken[next(path for path in broken if last in path)], status[0] = -99, "403"
+        with pytest.raises(InputError, match=rf"{last}: cannot be looked up \(ClientResponseError: 403"):
+            open_columns(url, KAGGLE)
 
 
 def test_kaggles_tables_are_columns(kaggle) -> None:

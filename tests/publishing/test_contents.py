@@ -1,11 +1,12 @@
 """What belongs to a publication: every file that matters, no other, the one that makes it whole last."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from subgrid.errors import DatasetError
-from subgrid.publishing.contents import bundle, size_of
+from subgrid.publishing.contents import bundle, crc32c_of, hashed, pieces_of, size_of
 
 
 def test_a_data_set(copied: Path) -> None:
@@ -42,3 +43,12 @@ def test_what_is_unfinished_or_lacking_is_refused(copied: Path, tmp_path: Path) 
     (copied / "dataset.json").unlink()
     with pytest.raises(DatasetError, match="unfinished build"):
         bundle(copied)
+
+
+def test_bytes_of_a_file_and_of_a_text_are_summed_alike(tmp_path: Path) -> None:
+    assert crc32c_of(b"123456789") == 0xE3069283  # the check value of CRC-32C
+    content = bytes(range(256)) * 20_000
+    (tmp_path / "file").write_bytes(content)
+    assert crc32c_of(tmp_path / "file") == crc32c_of(content)
+    assert b"".join(pieces_of(tmp_path / "file")) == content
+    assert hashed(tmp_path / "file", sha256()).hexdigest() == sha256(content).hexdigest()

@@ -82,8 +82,8 @@ def test_sets_for_kaggle(data: Path, tmp_path: Path) -> None:
     """Four folders of links: data sets on their own, balanced, which hold every row once."""
     out = tmp_path / "sets"
     settings = PublishSettings(title="Small", kaggle="me/small-set", sets=4)
-    for _ in range(2):
-        found = publish(data, str(out), settings)
+    for target in (str(out), f"file://{out}"):
+        found = publish(data, target, settings)
     assert [one.files for one in found] == [0] * 4
     rows, whole = [], Dataset.open(data)
     for number in range(1, 5):

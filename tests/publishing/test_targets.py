@@ -14,8 +14,9 @@ import pytest
 
 from servers import free_port
 from subgrid.errors import DatasetError, SettingsError
-from subgrid.publishing.targets import FolderTarget, ObjectTarget, crc32c_of, open_target
+from subgrid.publishing.targets import FolderTarget, HubTarget, ObjectTarget, open_target
 from subgrid.records.transfer import Patience, TransferError
+from subgrid.source.hub import session
 
 
 def test_a_folder_of_links(tmp_path: Path) -> None:
@@ -26,6 +27,12 @@ def test_a_folder_of_links(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "below" / "file").samefile(source)
     assert target.has("below/file", source) and target.has("card", b"text")
     assert not target.has("card", b"other") and not target.has("absent", b"")
+
+
+def test_a_file_url_is_the_folder(tmp_path: Path) -> None:
+    for packed in (False, True):
+        target = open_target(f"file://{tmp_path / 'out'}", packed=packed)
+        assert isinstance(target, FolderTarget) and (target.folder, target.packed) == (tmp_path / "out", packed)
 
 
 def test_objects_are_recognised_by_content(memory: Any, tmp_path: Path) -> None:
@@ -45,12 +52,17 @@ def test_what_arrives_otherwise_is_an_error(memory: Any, monkeypatch: pytest.Mon
         ObjectTarget("memory://published", Patience()).put([("card", b"text")])
 
 
-def test_the_checksum_is_crc32c() -> None:
-    assert crc32c_of(b"123456789") == 0xE3069283  # the check value of CRC-32C
-
-
 @pytest.mark.parametrize(
-    "url", ["hf://datasets/me", "hf://me", "hf://datasets//x", "hf://datasets/me?token=hf_secret/data", "hf://me/a b"]
+    "url",
+    [
+        *("hf://datasets/me", "hf://me", "hf://models/me", "hf://datasets//x", "hf://me/a b"),
+        *(
+            "hf://datasets/me?token=hf_secret/data",
+            "hf://buckets/me/data",
+            "hf://spaces/me/page",
+            "hf://kernels/me/fast",
+        ),
+    ],
 )
 def test_a_repository_needs_owner_and_name(url: str) -> None:
     with pytest.raises(SettingsError, match="expected hf://datasets/OWNER/NAME") as error:
@@ -58,8 +70,25 @@ def test_a_repository_needs_owner_and_name(url: str) -> None:
     assert "hf_secret" not in str(error.value)
 
 
+def test_a_folder_with_a_question_mark_is_none_of_a_repository() -> None:
+    """It may be a token, which would stand in the repository for all to see."""
+    with pytest.raises(SettingsError, match="hf://datasets/me/data/f: a folder .* has no question mark") as error:
+        open_target("hf://datasets/me/data/f?token=hf_secret")
+    assert "hf_secret" not in str(error.value)
+
+
+def test_kinds_of_repositories() -> None:
+    for url, kind in (("hf://datasets/me/x/f", "dataset"), ("hf://models/me/x/f", "model"), ("hf://me/x/f/", "model")):
+        target = open_target(url)
+        assert isinstance(target, HubTarget)
+        assert (target.kind, target.repository, target.folder, target.label) == (kind, "me/x", "f", url.rstrip("/"))
+
+
 class Hub(BaseHTTPRequestHandler):
-    """The hub's endpoints for listing and committing small files, one repository; wants the token ``hf_secret``."""
+    """The hub's endpoints for listing and committing small files, one repository; wants the token ``hf_secret``.
+
+    ``faults`` are statuses that it answers with; 0 is silence.
+    """
 
     files: dict[str, bytes]
     commits: list[list[str]]
@@ -69,6 +98,10 @@ class Hub(BaseHTTPRequestHandler):
         pass
 
     def answer(self, status: int, content: Any) -> None:
+        if not status:
+            threading.Event().wait(2)  # tests take the client's time.sleep away, which is everybody's
+            self.close_connection = True
+            return
         data = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -176,6 +209,24 @@ def test_a_hub_that_nobody_answers_for_is_an_error_of_ours(hub: type[Hub], monke
     with pytest.raises(TransferError, match=r"hf://datasets/me/data: the hub does not answer \(ConnectError") as error:
         open_target("hf://datasets/me/data", SOON).has("card", b"")
     assert "hf_secret" not in str(error.value)
+
+
+def test_a_silent_hub_is_given_up(hub: type[Hub], monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it is asked what it has, and when it takes a commit; the library itself would wait for ever."""
+    monkeypatch.setattr(session, "SILENCE", 0.1)
+    monkeypatch.setattr(session, "COMMIT", 0.1)
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
+    target = open_target("hf://datasets/me/data", SOON)
+    hub.faults += 99 * [0]
+    told = r"hf://datasets/me/data: the hub does not answer \(ReadTimeout: timed out\); publish again to go on"
+    with pytest.raises(TransferError, match=told):
+        target.has("card", b"text")
+    with pytest.raises(TransferError, match=told):
+        target.put([("card", b"text")])
+    hub.faults.clear()
+    assert not target.has("card", b"text")
+    target.put([("card", b"text")])
+    assert hub.files == {"card": b"text"}
 
 
 @pytest.mark.parametrize("name", ["a..b", "-a", "a--b", "a.git", "x" * 97])

@@ -23,7 +23,8 @@ def test_statistics_of_another_set_are_not_folded(work: Path, synthetic_source: 
 
 def test_a_data_set_is_compared_with_another_one_and_with_its_file(work: Path) -> None:
     data = Dataset.open(work / "data")
-    for other in (work / "data", work / "data" / "statistics.nc"):
+    paths = [work / "data", work / "data" / "statistics.nc"]
+    for other in [*paths, *(f"file://{path}" for path in paths)]:
         found = differences(data.table("training"), other, "validation")
         (table,) = found["tables"]
         assert list(table["largest"]) == [item.name for item in data.variables.inputs + data.variables.targets]

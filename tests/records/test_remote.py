@@ -260,7 +260,7 @@ def test_steps_from_a_web_server_that_is_busy_and_cuts(
         manifest = build(prepared, tmp_path / "out")
         assert manifest is not None and manifest.digest == read_manifest(built).digest and calls[0] > 40
         refused[0] = Path(prepared.steps[prepared.blueprint.plan.training[2]].mli).name
-        with pytest.raises(InputError, match=rf"{refused[0]}: cannot be read \(.*403.*nothing is lost"):
+        with pytest.raises(InputError, match=rf"{refused[0]}: cannot be read \(.*403.*; see to it that it can"):
             build(prepared, tmp_path / "other")
 
 

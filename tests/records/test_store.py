@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
@@ -170,7 +171,7 @@ def test_what_killed_builders_left_is_swept_unless_another_one_is_at_work(tmp_pa
 
 def test_an_upload_that_does_not_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three times, the limit growing with the file; then the error says what to do, and nothing is left."""
-    monkeypatch.setattr(locations, "SILENCE", 0.05)
+    monkeypatch.setattr(locations, "ANSWER", 0.05)
     monkeypatch.setattr(retries, "PAUSES", (0.001,) * 5)
     over, sent, limits = threading.Event(), [], []
 
@@ -204,7 +205,7 @@ def test_an_upload_that_does_not_end_is_given_up(tmp_path: Path, monkeypatch: py
 def test_a_store_that_does_not_answer_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, call: str
 ) -> None:
-    monkeypatch.setattr(locations, "SILENCE", 0.05)
+    monkeypatch.setattr(locations, "ANSWER", 0.05)
     monkeypatch.setattr(retries, "PAUSES", (0.001,))
     over = threading.Event()
     with monkeypatch.context() as context:
@@ -214,3 +215,16 @@ def test_a_store_that_does_not_answer_is_given_up(
         ):
             getattr(as_store("memory://silent", tmp_path), call)("a")
         over.set()
+
+
+def test_a_bucket_of_the_hub_that_is_not_there_holds_no_empty_data_set(
+    hub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    huggingface_hub = pytest.importorskip("huggingface_hub")
+    monkeypatch.setitem(fsspec.config.conf, "hf", {"endpoint": hub.url})
+    huggingface_hub.HfFileSystem.clear_instance_cache()
+    store = as_store("hf://buckets/me/absent", tmp_path)
+    with pytest.raises(SubgridError, match=r"hf://buckets/me/absent/x: cannot be looked up \(BucketNotFoundError: 404"):
+        store.exists("x")
+    with pytest.raises(SubgridError, match=r"hf://buckets/me/absent/x: cannot be read \(BucketNotFoundError: 404"):
+        store.read("x")

@@ -79,7 +79,7 @@ def test_a_server_that_stays_silent_is_an_error_that_names_the_file(
     with (
         Ahead(location, NAMES, 4) as ahead,
         pytest.raises(
-            InputError, match=r"memory://ahead/03\.nc: cannot be read \(no answer in time\); nothing is lost"
+            InputError, match=r"memory://ahead/03\.nc: cannot be read \(no answer in time\); see to it that it"
         ),
     ):
         ahead.read(NAMES[3])

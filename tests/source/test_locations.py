@@ -3,7 +3,9 @@
 import sys
 import threading
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import numpy as np
@@ -127,7 +129,7 @@ def test_a_file_is_no_folder_of_steps(folder: Path) -> None:
 
 def test_a_server_that_does_not_answer_is_given_up(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """When listing and when looking up: once, and as often as any other failure."""
-    monkeypatch.setattr(locations, "SILENCE", 0.05)
+    monkeypatch.setattr(locations, "ANSWER", 0.05)
     monkeypatch.setattr(locations, "LISTING", 0.05)
     monkeypatch.setattr(retries, "PAUSES", (0.001, 0.001))
     over, asked = threading.Event(), []
@@ -178,3 +180,101 @@ def test_a_server_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(InputError, match=r"ftp://127\.0\.0\.1:\d+/out: cannot be reached \(ConnectionRefused") as error:
         file_system(place)
     assert "hunter2" not in str(error.value)
+
+
+REFUSALS = [(404, "RepoNotFound"), (404, "RevisionNotFound"), (403, "GatedRepo"), (404, "")]
+URL = "hf://datasets/LEAP/ClimSim_low-res"
+GRID = "ClimSim_low-res_grid-info.nc"
+
+
+@pytest.fixture
+def hf(hub: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The hub, with fsspec told of it, and a file system that remembers nothing of another one."""
+    huggingface_hub = pytest.importorskip("huggingface_hub")
+    monkeypatch.setitem(fsspec.config.conf, "hf", {"endpoint": hub.url})
+    huggingface_hub.HfFileSystem.clear_instance_cache()
+    return hub
+
+
+@pytest.mark.parametrize(("status", "code"), REFUSALS)
+@pytest.mark.parametrize("path", ["/resolve/", "/api/"])
+def test_a_repository_that_is_refused_says_nothing_of_its_files(hf: Any, status: int, code: str, path: str) -> None:
+    """Absent is what the hub says of the file itself; once it opens again, it is asked again."""
+    fault = sys.modules["hub_server"].Fault
+    hf.faults = [fault(path, status=status, headers={"X-Error-Code": code} if code else {}, times=99, at="hub")]
+    with pytest.raises(InputError, match=rf"{URL}/{GRID}: cannot be read \(\w+: .*{status}.*; see to it that it can"):
+        Location(URL, hf.commit).read(GRID)
+    if path == "/api/":
+        with pytest.raises(InputError, match=rf"{URL}/{GRID}: cannot be looked up \(\w+: .*{status}"):
+            Location(URL, hf.commit).exists(GRID)
+        with pytest.raises(InputError, match=rf"{URL}: cannot be looked up \(\w+: .*{status}"):
+            Location(URL).pinned()
+        with pytest.raises(InputError, match=rf"{URL}: cannot be listed \(\w+: .*{status}"):
+            Location(URL).names()
+    hf.faults = []
+    location = Location(URL).pinned()
+    assert location.read(GRID).tobytes() == hf.files[GRID] and location.exists(GRID)
+    assert location.commit == hf.commit and location.names() == sorted(hf.files)
+
+
+def test_a_file_that_the_hub_does_not_have_is_absent(hf: Any) -> None:
+    for location in (Location(URL), Location(URL).pinned()):
+        with pytest.raises(FileNotFoundError):
+            location.read("absent.nc")
+        assert not location.exists("absent.nc")
+    hf.lost = {GRID}  # listed, and not to be had
+    with pytest.raises(FileNotFoundError):
+        Location(URL).read(GRID)
+
+
+def test_a_commit_that_is_not_there_is_refused(hf: Any) -> None:
+    with pytest.raises(InputError, match=rf"{GRID}: cannot be read \(RevisionNotFoundError: 404"):
+        Location(URL, "f" * 40).read(GRID)
+
+
+@pytest.mark.parametrize("url", ["hf://me", "hf://datasets/me?token=hf_secret/data", "hf://datasets/a b/c"])
+def test_what_is_no_place_of_the_hub_is_told_without_secrets(hf: Any, url: str) -> None:
+    for ask in (Location(url).names, Location(url).pinned, lambda: Location(url).read("a")):
+        with pytest.raises(InputError, match="expected hf://datasets/OWNER/NAME") as error:
+            ask()
+        assert "hf_secret" not in str(error.value)
+
+
+def test_a_checksum_tells_contents(hf: Any, folder: Path, memory: str) -> None:
+    """Of the hub: the same in every commit that has the same file; elsewhere the storage's own word."""
+    first, same, other = hf.commit, "e" * 40, "f" * 40
+    hf.older = {first: hf.files, same: {**hf.files, "README.md": b"other"}, other: {**hf.files, GRID: b"other"}}
+    one, two, three = (Location(URL, commit).checksum(GRID) for commit in (first, same, other))
+    assert one == two != three and sha256(hf.files[GRID]).hexdigest() in str(one)
+    for location in (Location(str(folder)), Location(memory), Location(URL)):
+        with pytest.raises(FileNotFoundError):
+            location.checksum("absent.nc")
+    before = Location(str(folder)).checksum("grid.nc")
+    assert before == fsspec.filesystem("file").checksum(str(folder / "grid.nc"))
+    (folder / "grid.nc").write_bytes(b"other")
+    assert before != Location(str(folder)).checksum("grid.nc")
+
+
+def test_a_web_server_that_fails_does_not_make_a_file_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """fsspec's http calls a refusal, a failure and a server that is not there "not found"."""
+    pytest.importorskip("aiohttp")
+    monkeypatch.setattr(retries, "PAUSES", (0.001,) * 3)
+    (tmp_path / "a.csv").write_bytes(b"x,y\n1,2\n")
+    answers: list[str] = []
+    with web_server(tmp_path, lambda path: answers.pop() if answers else "") as url:
+        place = Location(f"{url}a.csv".replace("://", "://me:hunter2@"))
+        answers += ["503"] * 4  # HEAD and GET of two tries
+        with place.open_file() as file:
+            assert file.read() == b"x,y\n1,2\n" and not answers
+        for status, told in (("403", "ClientResponseError: 403"), ("503", "ClientResponseError: 503")):
+            answers += [status] * 99
+            for ask, what in ((place.open_file, "opened"), (lambda: place.checksum(""), "looked up")):
+                with pytest.raises(InputError, match=rf"a\.csv/?: cannot be {what} \({told}") as error:
+                    ask()
+                assert "hunter2" not in str(error.value)
+            answers.clear()
+        answers += ["404"] * 9
+        with pytest.raises(FileNotFoundError):
+            place.open_file()
+    with pytest.raises(InputError, match=r"a\.csv: cannot be opened \(ClientConnectorError"):
+        Location(f"http://127.0.0.1:{free_port()}/a.csv").open_file()

@@ -3,12 +3,13 @@
 import errno
 import threading
 import time
+from functools import partial
 from json import JSONDecodeError
 
 import pytest
 
 from subgrid.source import retries
-from subgrid.source.retries import enduring, limited, reason, retried, transient, within
+from subgrid.source.retries import cause_of, enduring, limited, of_hub, reason, retried, transient, within
 
 
 class ClientError(Exception):
@@ -57,6 +58,31 @@ def test_what_fsspec_calls_not_found_is_looked_into() -> None:
         error = FileNotFoundError("url")
         error.__cause__ = cause
         assert transient(error) is expected
+
+
+def test_absent_is_what_is_said_of_the_file_itself() -> None:
+    """The hub's library answers alike for a file, a commit and a repository, all with status 404."""
+    errors = pytest.importorskip("huggingface_hub.errors")
+    response = pytest.importorskip("httpx2").Response(
+        404, request=pytest.importorskip("httpx2").Request("GET", "http://h")
+    )
+    for name, absent in (
+        ("RemoteEntryNotFoundError", True),
+        ("RepositoryNotFoundError", False),
+        ("GatedRepoError", False),
+        ("RevisionNotFoundError", False),
+        ("BucketNotFoundError", False),
+        ("HfHubHTTPError", False),
+    ):
+        cause = getattr(errors, name)("told", response=response)
+        with pytest.raises(FileNotFoundError) as raised:
+            retried(partial(_raise, cause))
+        assert (cause_of(raised.value) is raised.value) is absent, name
+        assert cause_of(cause) is cause and of_hub(cause) and not of_hub(raised.value)
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 def test_a_call_is_made_until_it_succeeds(pauses: list[float]) -> None:

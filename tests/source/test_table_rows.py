@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import numpy as np
@@ -155,3 +156,21 @@ def test_names_decide(tmp_path: Path) -> None:
     assert found is not None and found.beside.url == "s3://bucket/some" and found.absolute() == found
     assert TableRows("train.csv").absolute().url == str(Path("train.csv").resolve())
     assert found.unpacked_bytes(KAGGLE, 1) == 8 * 925 and TableRows("a.csv").unpacked_bytes(KAGGLE, 1) == 0
+
+
+def test_a_table_of_the_hub_is_that_of_one_commit(hub: Any, kaggle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads its blocks, in whatever process, opens it anew; what is pushed meanwhile is not read."""
+    huggingface_hub = pytest.importorskip("huggingface_hub")
+    monkeypatch.setitem(fsspec.config.conf, "hf", {"endpoint": hub.url})
+    huggingface_hub.HfFileSystem.clear_instance_cache()
+    hub.files, first = {"train.csv": (kaggle.folder / "train.csv").read_bytes()}, hub.commit
+    found = TableRows.find("hf://datasets/LEAP/ClimSim_low-res/train.csv")
+    assert found is not None and found.commit == found.beside.commit == first
+    hub.older, hub.commit, hub.files = {first: hub.files}, "f" * 40, {"train.csv": b"sample_id\n"}
+    huggingface_hub.HfFileSystem.clear_instance_cache()
+    steps = found.survey(KAGGLE, COLUMNS)
+    values = [found.reader(KAGGLE, COLUMNS)(step).inputs for step in steps]
+    here = TableRows.find(str(kaggle.folder / "train.csv"))
+    assert here is not None and here.commit == ""
+    expected = [here.reader(KAGGLE, COLUMNS)(step).inputs for step in here.survey(KAGGLE, COLUMNS)]
+    assert all(np.array_equal(one, other) for one, other in zip(values, expected, strict=True))

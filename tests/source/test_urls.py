@@ -1,9 +1,11 @@
 """What is told of a URL and what is kept holds no user, no password and no query; all else stays as it is."""
 
+from pathlib import Path
+
 import pytest
 
 from subgrid.errors import SettingsError
-from subgrid.source.urls import is_remote, refuse_secrets, shown, texts, without_secrets
+from subgrid.source.urls import is_remote, local_path, refuse_secrets, shown, texts, without_secrets
 
 SECRET = [
     ("https://me:hunter2@host/raw", "https://host/raw"),
@@ -13,6 +15,8 @@ SECRET = [
     ("http://me:hun?ter2@host/raw", "http://host/raw"),
     ("hf://datasets/me?token=hunter2/data", "hf://datasets/me"),
     ("simplecache::https://me:hunter2@host/raw", "simplecache::https://host/raw"),
+    ("https://host/raw?-sig=hunter2", "https://host/raw"),
+    ("https://host/raw?/hunter2", "https://host/raw"),
 ]
 PLAIN = [
     "gs://bucket/a@b",
@@ -46,6 +50,11 @@ def test_a_message_of_a_library_loses_nothing_else() -> None:
     assert (
         without_secrets(told) == "Cannot connect to host h:80 at https://h/a (did you mean gs://x/y?) for me@work, 50 %"
     )
+    pool = "HTTPSConnectionPool(host='h', port=443): Max retries exceeded with url: /a/b?-sig=hunter2 (Caused by"
+    assert without_secrets(pool) == pool.replace("?-sig=hunter2", "")
+    assert (
+        without_secrets("is it there? see https://h/a?, or /what?x=1") == "is it there? see https://h/a?, or /what?x=1"
+    )
     assert without_secrets("http:/me:hunter2@host/x is no folder") == "http:/host/x is no folder"  # as pathlib has it
 
 
@@ -56,6 +65,12 @@ def test_texts_of_plain_values() -> None:
         "a.b.1.d": "e",
     }
     assert "a" in {text for _, text in texts(tree)}
+
+
+def test_a_file_url_is_a_path() -> None:
+    for place in ("/a/b", "file:///a/b", Path("/a/b")):
+        assert local_path(place) == Path("/a/b")
+    assert local_path("a b") == Path("a b") and local_path("file://~/a") == Path.home() / "a" == local_path("~/a")
 
 
 def test_what_is_remote() -> None:

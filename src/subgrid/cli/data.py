@@ -205,18 +205,18 @@ def verify(
     from subgrid.errors import SettingsError
     from subgrid.records.repair import take_back
     from subgrid.records.verify import verify as verify_records
-    from subgrid.source.urls import shown
+    from subgrid.source.urls import local_path, shown
 
     with terminal.progress("verify", "bytes") as report:
         wrong = verify_records(dataset, report)
     for line in wrong:
         terminal.fail(line)
     if wrong and repair:
-        if not Path(dataset).is_dir():
+        if not local_path(dataset).is_dir():
             raise SettingsError(
                 f"--repair {shown(dataset)}: only a local folder can be repaired; build the data set again"
             )
-        for name in take_back(Path(dataset)):
+        for name in take_back(local_path(dataset)):
             terminal.say(f"{name}: taken back; run the same build again")
     if wrong:
         raise typer.Exit(1)

@@ -51,7 +51,7 @@ def submit(
     if corrections.means:
         terminal.say(f"{len(corrections.means)} columns replaced by the training mean: {', '.join(corrections.means)}")
     if done.extra:
-        terminal.say(f"{done.extra:,} predicted rows are not in {sample}: left out")
+        terminal.say(f"{done.extra:,} predicted rows are not in {asked.label}: left out")
     print(f"{out}: {done.rows:,} rows with the {done.weights} weights")
 
 

@@ -151,7 +151,7 @@ def predict(
         difference = largest_difference(out, check, info)
         print(f"largest difference from {check}: {difference:.3g} standard deviations")
         if difference > _SAME:
-            terminal.say(f"error: expected at most {_SAME:g} standard deviations between {out} and {check}")
+            terminal.fail(f"expected at most {_SAME:g} standard deviations between {out} and {check}")
             raise typer.Exit(1)
 
 
@@ -185,8 +185,8 @@ def run(recipe: Annotated[Path, _RECIPE], set_: Annotated[list[str] | None, _SET
     for name in ("data", "run", "prediction", "score.json"):
         print(f"{out / name}")
     if outcome.learnt is False:
-        terminal.say(
-            f"error: r2_294 = {outcome.score['r2_294']:.3f} is not clearly above climatology's "
+        terminal.fail(
+            f"r2_294 = {outcome.score['r2_294']:.3f} is not clearly above climatology's "
             f"{outcome.climatology['r2_294']:.3f}; the network learnt next to nothing: train longer (training.rows)"
         )
         raise typer.Exit(1)

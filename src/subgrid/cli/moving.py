@@ -187,7 +187,7 @@ def _finish(outcome: "Outcome") -> None:
         terminal.say(f"gaps too: files that the hub lists but does not have (404): {len(outcome.absent):,}")
         _some(sorted(outcome.absent))
     if outcome.failed:
-        terminal.say(f"error: files that failed: {len(outcome.failed):,}")
+        terminal.fail(f"files that failed: {len(outcome.failed):,}")
         _some([f"{name}: {why}" for name, why in sorted(outcome.failed.items())])
         if outcome.untried:
             terminal.say(f"too many failed one after another: {outcome.untried:,} more were not tried")

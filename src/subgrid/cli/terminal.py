@@ -36,17 +36,17 @@ def refuse_several(command: str) -> None:
 
 
 def say(text: str) -> None:
-    """A line for the user that is not the result: standard error."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def fail(text: str) -> None:
-    """An error as plain lines on standard error.
+    """A line for the user that is not the result: standard error.
 
     The last door that a message passes: what a library says of a URL, or a shell of an argument, is shown without user,
     password and query here, whoever forgot to do so before.
     """
-    say(f"error: {without_secrets(text)}")
+    print(without_secrets(text), file=sys.stderr, flush=True)
+
+
+def fail(text: str) -> None:
+    """An error as plain lines on standard error."""
+    say(f"error: {text}")
 
 
 def as_json(data: Any) -> None:

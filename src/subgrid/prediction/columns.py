@@ -244,10 +244,12 @@ def _identity(location: Location, steps: Sequence[Step]) -> str:
 
     Two simulations have steps of the same dates, and reading all of them twice would be too dear.
     """
-    from fsspec.core import url_to_fs
-
-    system, path = url_to_fs(location.url)
-    files = [(step.label, system.checksum(f"{path.rstrip('/')}/{step.mli}")) for step in steps]
+    try:
+        files = [(step.label, location.checksum(step.mli)) for step in steps]
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{location.shown}: a file is gone that was listed ({error}); run the same command again"
+        ) from error
     return sha256(json.dumps(files).encode()).hexdigest()
 
 
@@ -283,4 +285,4 @@ def open_columns(path: str, variables: VariableSet, split: str | None = None) ->
         raise InputError(f"{shown(path)}: {what} have no splits; leave out --split {split}, or build a data set first")
     if table:
         return KaggleColumns(path, variables)
-    return RawColumns(Location(path), variables)
+    return RawColumns(Location(path).pinned(), variables)

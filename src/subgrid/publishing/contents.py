@@ -1,8 +1,11 @@
 """What a published folder holds: the files that belong to it and no others, with the file that makes it whole last."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import google_crc32c
 
 from subgrid.errors import DatasetError
 from subgrid.prediction.store import MANIFEST as PREDICTION
@@ -16,6 +19,7 @@ from subgrid.training import folder as run_folder
 
 Content = Path | bytes
 LATEST = "latest"
+_PIECE = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,31 @@ class Bundle:
 def size_of(content: Content) -> int:
     """Bytes of a file."""
     return len(content) if isinstance(content, bytes) else content.stat().st_size
+
+
+def pieces_of(content: Content) -> Iterator[bytes]:
+    """The bytes of a file, some at a time."""
+    if isinstance(content, bytes):
+        yield content
+        return
+    with open(content, "rb") as file:
+        while data := file.read(_PIECE):
+            yield data
+
+
+def crc32c_of(content: Content) -> int:
+    """CRC32C of a file."""
+    found = google_crc32c.Checksum()
+    for data in pieces_of(content):
+        found.update(data)
+    return int.from_bytes(found.digest(), "big")
+
+
+def hashed(content: Content, digest: Any) -> Any:
+    """A digest of ``hashlib`` with the bytes of a file added."""
+    for data in pieces_of(content):
+        digest.update(data)
+    return digest
 
 
 def bundle(path: Path) -> Bundle:

@@ -7,12 +7,12 @@ from tempfile import TemporaryDirectory
 
 from subgrid.errors import DatasetError, SettingsError
 from subgrid.publishing.card import CARD, KAGGLE, LONGEST_TITLE, card, kaggle_metadata, licence_of
-from subgrid.publishing.contents import Bundle, bundle, size_of
-from subgrid.publishing.targets import Target, crc32c_of, open_target
+from subgrid.publishing.contents import Bundle, bundle, crc32c_of, size_of
+from subgrid.publishing.targets import Target, open_target
 from subgrid.records.merge import merge
 from subgrid.records.plan import Part
 from subgrid.records.transfer import Patience
-from subgrid.source.locations import is_remote
+from subgrid.source.urls import is_remote, local_path
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def publish(
         found = []
         for number in range(1, settings.sets + 1):
             name = f"{number}-of-{settings.sets}"
-            here = Path(scratch) / name if is_remote(target) or settings.dry_run else Path(target).expanduser() / name
+            here = Path(scratch) / name if is_remote(target) or settings.dry_run else local_path(target) / name
             merge(here, [path], Part(number, settings.sets))
             told = PublishSettings(
                 f"{(settings.title or path.resolve().name)[: LONGEST_TITLE - len(name) - 1]} {name}", settings.licence,

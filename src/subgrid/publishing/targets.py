@@ -16,15 +16,18 @@ from typing import Any, Protocol
 import google_crc32c
 
 from subgrid.errors import DatasetError, MissingExtraError, SettingsError, SubgridError
-from subgrid.publishing.contents import Content, size_of
+from subgrid.publishing.contents import Content, crc32c_of, hashed, size_of
 from subgrid.records.files import write_whole
 from subgrid.records.transfer import Fixed, Patience, TransferError, fetch, persist
+from subgrid.source.hub.session import limit_silence
 from subgrid.source.locations import is_remote, shown
 from subgrid.source.retries import of_client, reason, retried, status_of, within
+from subgrid.source.urls import local_path
 
-_CHUNK = 4 << 20
 _SLOWEST = 50_000  # bytes a second; slower counts as stalled
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
+_KINDS = {"datasets": "dataset", "models": "model"}
+_NO_TARGETS = ("buckets", "spaces", "kernels")  # no repositories of files, or of programs
 _FILES, _BYTES = 100, 5 * 10**9  # of one commit
 
 
@@ -52,31 +55,7 @@ def open_target(url: str, patience: Patience | None = None, packed: bool = False
     """
     if url.startswith("hf://"):
         return HubTarget(url, patience or Patience())
-    return ObjectTarget(url, patience or Patience()) if is_remote(url) else FolderTarget(Path(url).expanduser(), packed)
-
-
-def pieces_of(content: Content) -> Iterator[bytes]:
-    """The bytes of a file, some at a time."""
-    if isinstance(content, bytes):
-        yield content
-        return
-    with open(content, "rb") as file:
-        while data := file.read(_CHUNK):
-            yield data
-
-
-def crc32c_of(content: Content) -> int:
-    """CRC32C of a file."""
-    found = google_crc32c.Checksum()
-    for data in pieces_of(content):
-        found.update(data)
-    return int.from_bytes(found.digest(), "big")
-
-
-def _hashed(content: Content, hashed: Any) -> Any:
-    for data in pieces_of(content):
-        hashed.update(data)
-    return hashed
+    return ObjectTarget(url, patience or Patience()) if is_remote(url) else FolderTarget(local_path(url), packed)
 
 
 class FolderTarget:
@@ -187,16 +166,16 @@ def _matches(info: dict[str, Any], content: Content) -> bool | None:
     """Whether the store's own checksum is that of the content; None where it gives none that is plain."""
     tag = str(info.get("ETag") or "").strip('"')
     if len(tag) == 32 and "-" not in tag:
-        return bool(tag == _hashed(content, md5(usedforsecurity=False)).hexdigest())
+        return bool(tag == hashed(content, md5(usedforsecurity=False)).hexdigest())
     if info.get("crc32c"):
         return base64.b64decode(info["crc32c"]) == crc32c_of(content).to_bytes(4, "big")
     if info.get("md5Hash"):
-        return bool(base64.b64decode(info["md5Hash"]) == _hashed(content, md5(usedforsecurity=False)).digest())
+        return bool(base64.b64decode(info["md5Hash"]) == hashed(content, md5(usedforsecurity=False)).digest())
     return None
 
 
 class HubTarget:
-    """A repository of the Hugging Face hub: ``hf://datasets/OWNER/NAME[/folder]`` or ``hf://OWNER/NAME[/folder]``.
+    """A repository of the Hugging Face hub: ``hf://datasets/OWNER/NAME[/folder]`` or ``hf://[models/]OWNER/NAME[/folder]``.
 
     The token is found by ``huggingface_hub`` in its usual places. Files go in commits of a hundred; the file that makes
     the others whole is in the last one.
@@ -209,15 +188,21 @@ class HubTarget:
             from huggingface_hub import HfApi
         except ImportError as error:
             raise MissingExtraError(f"{shown(url)}: needs an optional library; pip install 'subgrid[hub]'") from error
+        limit_silence()
         parts = url.removeprefix("hf://").strip("/").split("/")
-        self.kind = "dataset" if parts[0] == "datasets" else "model"
-        parts = parts[1:] if parts[0] == "datasets" else parts
-        if len(parts) < 2 or not all(parts) or not all(map(_NAME.fullmatch, parts[:2])):
+        self.kind = _KINDS.get(parts[0], "model")
+        parts = parts[1:] if parts[0] in _KINDS else parts
+        if len(parts) < 2 or not all(parts) or not all(map(_NAME.fullmatch, parts[:2])) or parts[0] in _NO_TARGETS:
             raise SettingsError(
                 f"{shown(url)}: expected hf://datasets/OWNER/NAME, or hf://OWNER/NAME for a run, OWNER and NAME of "
-                "letters, digits, hyphens, underlines and points"
+                f"letters, digits, hyphens, underlines and points, and no {' or '.join(_NO_TARGETS)}"
             )
-        self.label, self.repository, self.folder = url.rstrip("/"), "/".join(parts[:2]), "/".join(parts[2:])
+        if "?" in url:
+            raise SettingsError(
+                f"{shown(url)}: a folder of a repository has no question mark in its name, found one; tokens are found "
+                "where `hf auth login` leaves them, and in HF_TOKEN"
+            )
+        self.label, self.repository, self.folder = shown(url).rstrip("/"), "/".join(parts[:2]), "/".join(parts[2:])
         self._api, self._patience = HfApi(), patience
         self._known: dict[str, Any] | None = None
 
@@ -239,9 +224,9 @@ class HubTarget:
         if item is None or item.size != size_of(content):
             return False
         if item.lfs is not None:
-            return bool(item.lfs.sha256 == _hashed(content, sha256()).hexdigest())
+            return bool(item.lfs.sha256 == hashed(content, sha256()).hexdigest())
         start = sha1(f"blob {item.size}\0".encode(), usedforsecurity=False)
-        return bool(item.blob_id == _hashed(content, start).hexdigest())
+        return bool(item.blob_id == hashed(content, start).hexdigest())
 
     def put(self, files: Sequence[tuple[str, Content]]) -> None:
         """Commit files; raises SubgridError when the hub refuses."""

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from subgrid.errors import DatasetError, InputError
 from subgrid.records.blueprint import SHARDS, SOURCE_FILE, Blueprint
@@ -16,6 +15,7 @@ from subgrid.records.store import Store, write_json
 from subgrid.source.blocks import BlockSource
 from subgrid.source.locations import Location, is_remote, shown
 from subgrid.source.synthetic.files import SETTINGS_FILE
+from subgrid.source.urls import local_path
 from subgrid.statistics.table import Table, write_tables
 
 STATISTICS_FILE = "statistics.nc"
@@ -47,7 +47,7 @@ class Origin:
         """Whether another path or URL is the same place."""
         if is_remote(self.source) or is_remote(other):
             return self.source.rstrip("/") == other.rstrip("/")
-        one, two = (Path(url.removeprefix("file://")).expanduser().resolve() for url in (self.source, other))
+        one, two = (local_path(url).resolve() for url in (self.source, other))
         return one == two
 
 

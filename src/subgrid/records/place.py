@@ -14,7 +14,7 @@ from subgrid.records.manifest import MANIFEST, Manifest, read_manifest
 from subgrid.records.pointer import read_pointer
 from subgrid.records.shards import Shards, open_shard
 from subgrid.records.transfer import Fixed, Patience
-from subgrid.source.locations import is_remote
+from subgrid.source.urls import is_remote, local_path
 
 
 class Folder:
@@ -68,7 +68,7 @@ def open_place(place: str | Path, fetching: Fetching | None = None) -> Place:
     """
     if is_remote(str(place)):
         return Bucket(str(place), fetching)
-    path = Path(str(place).removeprefix("file://")).expanduser()
+    path = local_path(place)
     return Folder(path) if read_pointer(path) is None else Bucket(path, fetching)
 
 
@@ -77,7 +77,7 @@ def holds_dataset(place: str | Path) -> bool:
 
     Raises TransferError when a URL cannot be asked.
     """
-    return _has(place, MANIFEST) or under_way(place) or (not is_remote(str(place)) and bool(read_pointer(Path(place))))
+    return _has(place, MANIFEST) or under_way(place) or (not is_remote(str(place)) and bool(read_pointer(local_path(place))))
 
 
 def under_way(place: str | Path) -> bool:
@@ -92,4 +92,4 @@ def _has(place: str | Path, name: str) -> bool:
             return True
         except FileNotFoundError:
             return False
-    return (Path(str(place).removeprefix("file://")).expanduser() / name).exists()
+    return (local_path(place) / name).exists()

@@ -22,7 +22,8 @@ from subgrid.records.files import PARTIAL, sync_folder, write_whole
 from subgrid.records.scratch import own_folder, sweep
 from subgrid.source import locations
 from subgrid.source.locations import file_system, is_remote, shown, there_is
-from subgrid.source.retries import PAUSES, enduring, limited, reason, retried, within
+from subgrid.source.retries import PAUSES, cause_of, enduring, limited, reason, retried, within
+from subgrid.source.urls import local_path
 
 _OBJECT_STORES = {"gs", "gcs", "s3", "s3a", "abfs", "abfss", "az", "adl", "oci", "oss", "r2", "hf"}
 
@@ -213,7 +214,7 @@ class RemoteStore:
     def _put(self, made: Path, name: str) -> None:
         system, path = self._at(name)
         whole = self.url.partition("://")[0] in _OBJECT_STORES
-        seconds = max(locations.SILENCE, made.stat().st_size / _SLOWEST)
+        seconds = max(locations.ANSWER, made.stat().st_size / _SLOWEST)
 
         def put() -> None:
             if whole:
@@ -257,15 +258,15 @@ class RemoteStore:
 
 
 def _asked(system: Any, name: str, *arguments: Any, **options: Any) -> Any:
-    return within(locations.SILENCE, system, name, *arguments, **options)
+    return within(locations.ANSWER, system, name, *arguments, **options)
 
 
 def _tried(what: str, label: str, call: Callable[[], Any], silences: int = len(PAUSES) + 1) -> Any:
     try:
         return retried(call, again=enduring(silences))
-    except FileNotFoundError:
-        raise
     except Exception as error:
+        if isinstance(error, FileNotFoundError) and cause_of(error) is error:
+            raise
         raise SubgridError(
             f"{label}: {what} ({reason(error)}); nothing is lost: mend that and run the same command again"
         ) from error
@@ -279,7 +280,7 @@ def as_store(out: "Store | Path | str", scratch: Path | None = None) -> Store:
     if not isinstance(out, (Path, str)):
         return out
     if not is_remote(str(out)):
-        return LocalStore(Path(str(out).removeprefix("file://")).expanduser())
+        return LocalStore(local_path(out))
     file_system(str(out))
     return RemoteStore(str(out), scratch or Path(tempfile.gettempdir()))
 

@@ -10,15 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from subgrid.errors import SubgridError
-from subgrid.source.locations import file_system, shown
-from subgrid.source.retries import cause_of, retried, status_of, transient, within
+from subgrid.source.locations import file_system, forget_refusal, shown
+from subgrid.source.retries import cause_of, of_hub, reason, retried, status_of, transient, within
 
 T = TypeVar("T")
 
 PIECE = 8 << 20
 """Bytes asked for at once."""
 _SMALLEST_PIECE = 64 << 10
-_ABSENT = 404
 
 
 class TransferError(SubgridError):
@@ -93,8 +92,7 @@ def persist(call: Callable[[Any, str, str], T], name: str, origin: Origin, patie
     def attempt() -> T:
         if patience.stop.is_set():
             raise StoppedError(f"{name}: no longer wanted")
-        system, path = file_system(origin.url)
-        return call(system, f"{path.rstrip('/')}/{name}", f"{origin.url.rstrip('/')}/{name}")
+        return _ask(call, name, origin)
 
     def again(error: Exception) -> bool:
         nonlocal moved
@@ -113,15 +111,26 @@ def persist(call: Callable[[Any, str, str], T], name: str, origin: Origin, patie
         raise
     except Exception as raised:
         error, url = cause_of(raised), f"{origin.url.rstrip('/')}/{name}"
-        if isinstance(error, FileNotFoundError) or status_of(error) == _ABSENT:
+        if isinstance(error, FileNotFoundError):
             raise FileNotFoundError(shown(url)) from None
         raise TransferError(_told(error, url, patience)) from error
+
+
+def _ask(call: Callable[[Any, str, str], T], name: str, origin: Origin) -> T:
+    system, path = file_system(origin.url)
+    try:
+        return call(system, f"{path.rstrip('/')}/{name}", f"{origin.url.rstrip('/')}/{name}")
+    except Exception as error:
+        forget_refusal(system, error)
+        raise
 
 
 def _told(error: BaseException, url: str, patience: Patience) -> str:
     where, status = shown(url), status_of(error)
     if isinstance(error, TimeoutError):
         why = f"no answer within {patience.stall:g} s"
+    elif of_hub(error):  # which 404 it is: of the repository, the commit
+        why = reason(error)
     elif status is not None:
         why = f"status {status}"
     else:

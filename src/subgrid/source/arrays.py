@@ -21,6 +21,7 @@ from subgrid.source.blocks import BlockSource, Places, Report, block_columns, bl
 from subgrid.source.columns import StepColumns
 from subgrid.source.locations import Location, shown
 from subgrid.source.steps import Step
+from subgrid.source.urls import local_path
 
 INPUT, TARGET, ROW = "_input.npy", "_target.npy", "_row.npy"
 
@@ -75,7 +76,7 @@ class ArrayPair(BlockSource):
 
         Raises InputError for a folder with several, or for one half of a pair.
         """
-        path = Path(place.removeprefix("file://")).expanduser()
+        path = local_path(place)
         if path.suffix == ".npy":
             stem = path.name.removesuffix(INPUT).removesuffix(TARGET)
             found = [path.with_name(f"{stem}{INPUT}")]

@@ -47,14 +47,14 @@ class KaggleChunk:
 
 
 class KaggleTable:
-    """One table, its header checked.
+    """One table, its header checked; one of the hub is held to a commit, see ``open_table``.
 
     Attributes:
         names: its columns but for ``sample_id``.
     """
 
-    def __init__(self, url: str) -> None:
-        self.file = open_table(url)
+    def __init__(self, url: str, commit: str = "") -> None:
+        self.file = open_table(url, commit)
         self.label = self.file.label
         doubled = [name for name, count in Counter(self.file.names).items() if count > 1]
         if doubled:

@@ -5,25 +5,29 @@ variables such as ``FSSPEC_S3_ENDPOINT_URL``); what a URL says beside the place 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from subgrid.errors import InputError, MissingExtraError
 from subgrid.source.hub import files as hub_files
-from subgrid.source.retries import cause_of, enduring, limited, reason, retried, transient, within
+from subgrid.source.hub.session import limit_silence
+from subgrid.source.retries import cause_of, enduring, limited, of_hub, reason, retried, transient, within
 from subgrid.source.urls import is_remote as is_remote
+from subgrid.source.urls import local_path, without_secrets
 from subgrid.source.urls import shown as shown
-from subgrid.source.urls import without_secrets
+
+T = TypeVar("T")
 
 GRID_ENDING = "_grid-info.nc"
 """How the name of the grid file ends that lies beside raw steps."""
 
-SILENCE = 300.0
-"""Seconds after which a request counts as failed: 96 MB, a high-resolution file, come within it at 0.3 MB/s."""
+ANSWER = 300.0
+"""Seconds for a whole answer: 96 MB, a high-resolution file, come within it at 0.3 MB/s."""
 
 LISTING = 1800.0
 """Seconds for all pages of a listing: 420,480 files are 421 pages of a thousand, and a busy server asks for pauses."""
@@ -42,7 +46,7 @@ def file_system(url: str) -> tuple[Any, str]:
     try:
         found: tuple[Any, str] = retried(lambda: url_to_fs(url))
         if url.startswith("hf://"):
-            hub_files.limit_silence()
+            limit_silence()
         return found
     except ImportError as error:
         scheme = url.split("://")[0]
@@ -57,19 +61,42 @@ def file_system(url: str) -> tuple[Any, str]:
         ) from error
 
 
-def there_is(system: Any, path: str, refusals: bool = False) -> bool:
+def there_is(system: Any, path: str) -> bool:
     """Whether a file system has a file or folder; unlike its ``exists``, an error is no answer, and raised.
 
     So is TimeoutError, when no answer comes in time. A web server that refuses to tell (403) counts as having none, as
-    some say so of every file that is not there; with ``refusals`` that is raised too.
+    some say so of every file that is not there; the hub says what it means.
     """
     try:
-        within(SILENCE, system, "info", path)
+        within(ANSWER, system, "info", path)
     except FileNotFoundError as error:
-        if transient(error) or (refusals and cause_of(error) is not error):
+        if transient(error) or of_hub(cause_of(error)):
             raise
         return False
     return True
+
+
+def forget_refusal(system: Any, error: BaseException) -> None:
+    """Have a file system of the hub ask anew: it keeps a "no such repository" for as long as the process lives."""
+    if of_hub(cause_of(error)):
+        system.invalidate_cache()
+
+
+def _asked(system: Any, label: str, what: str, call: Callable[[], T], silences: int | None = None) -> T:
+    """What a call brings, made again where that may help; after so many ``silences`` no more.
+
+    Raises FileNotFoundError where the file itself is absent, InputError for all else: a repository that is gone or
+    closed says nothing of its files.
+    """
+    try:
+        return retried(call, again=enduring(silences) if silences else transient)
+    except Exception as error:
+        if isinstance(error, FileNotFoundError) and cause_of(error) is error:
+            raise
+        forget_refusal(system, error)
+        raise InputError(
+            f"{label}: cannot be {what} ({reason(error)}); see to it that it can, and run the same command again"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -101,28 +128,32 @@ class Location:
         """
         if not hub_files.in_repository(self.url):
             return self
-        system, path = file_system(self.url)
+        system, path = Location(self.url)._place()
         named = hub_files.named_commit(path)
         if named and commit and named != commit:
             raise InputError(
                 f"{self.shown}: names another commit than the plan was made of, {commit}; leave it out of the "
                 "URL, or make another plan"
             )
-        try:
-            found = named or commit or retried(lambda: limited(SILENCE, lambda: hub_files.newest_commit(system, path)))
-        except FileNotFoundError:
-            return self  # whoever lists it will tell
-        except Exception as error:
-            raise InputError(
-                f"{self.shown}: cannot be looked up ({reason(error)}); see to it that it can, and run the same "
-                "command again"
-            ) from error
-        return replace(self, commit=found)
+        found = named or commit
+
+        def ask() -> str:
+            return limited(ANSWER, lambda: hub_files.newest_commit(system, path))
+
+        return replace(self, commit=found or _asked(system, self.shown, "looked up", ask))
 
     def _place(self, name: str = "") -> tuple[Any, str]:
-        """The file system, and the path of the folder or of a file in it."""
+        """The file system, and the path of the folder or of a file in it; raises InputError as ``file_system``."""
         system, path = file_system(self.url)
-        path = hub_files.at_commit(path, self.commit) if self.commit else path
+        if hub_files.in_repository(self.url):
+            try:
+                path = hub_files.at_commit(path, self.commit)
+            except ValueError as error:
+                # The library's own message holds the whole name, and whatever stands in it by mistake.
+                raise InputError(
+                    f"{self.shown}: expected hf://datasets/OWNER/NAME[@REVISION][/FOLDER], or hf://OWNER/NAME[...] for "
+                    "a repository of models"
+                ) from error
         return system, f"{path.rstrip('/')}/{name}" if name else path
 
     def names(self) -> list[str]:
@@ -132,19 +163,13 @@ class Location:
         if not self.remote and os.path.isfile(path):
             raise InputError(f"{self.shown}: is a file; expected a folder of raw steps, a data set, .csv or .parquet")
         try:
-            there = retried(lambda: there_is(system, path, refusals=True))
-            found = retried(lambda: self._below(system, path), again=enduring(1)) if there else []
-        except Exception as error:
+            _asked(system, self.shown, "listed", lambda: within(ANSWER, system, "info", path))
+            found = _asked(system, self.shown, "listed", lambda: _below(system, path, self.remote), silences=1)
+        except FileNotFoundError as error:
             raise InputError(
-                f"{self.shown}: cannot be listed ({reason(error)}); see to it that it can, and run the same "
-                "command again"
+                f"{self.shown}: no such folder; expected raw steps laid out like train/0001-02/*.mli.*.nc"
             ) from error
-        if not there:
-            raise InputError(f"{self.shown}: no such folder; expected raw steps laid out like train/0001-02/*.mli.*.nc")
         return sorted(name.removeprefix(start) for name in found)
-
-    def _below(self, system: Any, path: str) -> list[str]:
-        return list(within(LISTING, system, "find", path) if self.remote else _files_below(path))
 
     def read(self, name: str, memory: np.ndarray | None = None) -> np.ndarray:
         """The bytes of one file, uint8 (size,); raises FileNotFoundError when it is absent.
@@ -163,38 +188,35 @@ class Location:
 
         def fetch() -> bytes:
             if checked:
-                return limited(SILENCE, lambda: hub_files.read_checked(system, path))
-            return bytes(within(SILENCE, system, "cat_file", path))
+                return limited(ANSWER, lambda: hub_files.read_checked(system, path))
+            return bytes(within(ANSWER, system, "cat_file", path))
 
-        try:
-            content = retried(fetch)
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise InputError(
-                f"{self.label(name)}: cannot be read ({reason(error)}); nothing is lost: run the same command again"
-            ) from error
-        return np.frombuffer(content, dtype=np.uint8)
+        return np.frombuffer(_asked(system, self.label(name), "read", fetch), dtype=np.uint8)
 
     def exists(self, name: str) -> bool:
         """Whether there is such a file; costs no listing."""
         if not self.remote:
             return self.local(name).exists()
         system, path = self._place(name)
-        try:
-            return retried(lambda: there_is(system, path))
-        except Exception as error:
-            raise InputError(
-                f"{self.label(name)}: cannot be looked up ({reason(error)}); see to it that it can, and run the same "
-                "command again"
-            ) from error
+        return _asked(system, self.label(name), "looked up", lambda: there_is(system, path))
+
+    def checksum(self, name: str) -> int | str:
+        """What tells other contents of a file: its digest on the hub, else what the storage says of size and time.
+
+        Raises FileNotFoundError and InputError as ``read``.
+        """
+        system, path = self._place(name)
+        if not self.remote:
+            return int(system.checksum(path))
+        ask = partial(hub_files.listed_digest, system) if hub_files.in_repository(self.url) else system.checksum
+        return _asked(system, self.label(name), "looked up", lambda: limited(ANSWER, lambda: ask(path)))
 
     def open_file(self) -> Any:
-        """The location itself, where it is one file, opened for reading bytes."""
+        """The location itself, where it is one file, opened for reading bytes; raises as ``read``."""
         if not self.remote:
             return open(self.local(""), "rb")
-        system, path = file_system(self.url)
-        return system.open(path, "rb")
+        system, path = self._place()
+        return _asked(system, self.shown, "opened", lambda: limited(ANSWER, lambda: system.open(path, "rb")))
 
     def absolute(self) -> "Location":
         """The same for a process in another working folder."""
@@ -202,11 +224,15 @@ class Location:
 
     def local(self, name: str) -> Path:
         """The path of a file of a local folder."""
-        return Path(self.url.removeprefix("file://")).expanduser() / name
+        return local_path(self.url) / name
 
     def label(self, name: str) -> str:
         """How a file is called in messages."""
         return f"{self.shown.rstrip('/')}/{name}"
+
+
+def _below(system: Any, path: str, remote: bool) -> list[str]:
+    return list(within(LISTING, system, "find", path) if remote else _files_below(path))
 
 
 def _files_below(folder: str, above: frozenset[str] = frozenset()) -> Iterator[str]:

@@ -48,11 +48,27 @@ def transient(error: BaseException) -> bool:
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """The failure itself: fsspec's http calls whatever it meets when it asks for a size "not found", a 403 too."""
+    """The failure itself: file systems call "not found" what says nothing of the file.
+
+    fsspec's http does so with whatever it meets when it asks for a size, a 403 too, and the hub's with a repository or
+    a commit that is gone, closed or not for this user.
+    """
     cause = error.__cause__
-    if not isinstance(error, FileNotFoundError) or cause is None or status_of(cause) == _ABSENT:
+    if not isinstance(error, FileNotFoundError) or cause is None or not of_client(cause) or _tells_absence(cause):
         return error
-    return cause if of_client(cause) else error
+    return cause
+
+
+def _tells_absence(cause: BaseException) -> bool:
+    """Whether an error of a client is about the file itself. The hub answers 404 for all that it does not show."""
+    if of_hub(cause):
+        return any(kind.__name__ == "EntryNotFoundError" for kind in type(cause).__mro__)
+    return status_of(cause) == _ABSENT
+
+
+def of_hub(error: BaseException) -> bool:
+    """Whether the library of the Hugging Face hub raised an error."""
+    return type(error).__module__.partition(".")[0] == "huggingface_hub"
 
 
 def of_client(error: BaseException) -> bool:
@@ -82,7 +98,8 @@ def retried(
         again: whether an error may pass.
         wait: waits so many seconds; default ``time.sleep``.
 
-    Raises FileNotFoundError where a client library says with an error of its own that there is no such thing (404).
+    Raises FileNotFoundError where a client library says with an error of its own that there is no such thing (404);
+    of what, ``cause_of`` tells.
     """
     for pause in (*(PAUSES if pauses is None else pauses), None):
         try:

@@ -38,17 +38,21 @@ class TableRows(BlockSource):
         place: path or URL.
         unpacked: file of the table's rows, float64 (row, 1 + inputs + targets), the rows' numbers first; None where
             they are read from the table itself.
+        commit: what is read of a repository of the Hugging Face hub, as in ``Location``.
     """
 
     place: str
     unpacked: Path | None = None
+    commit: str = ""
 
     placed: ClassVar[bool] = False
 
     @classmethod
     def find(cls, place: str) -> "TableRows | None":
-        """The table that a path or URL names by its end; None for anything else."""
-        return cls(place) if is_table(place) and not Location(place).local("").is_dir() else None
+        """The table that a path or URL names by its end, as it is now; None for anything else."""
+        if not is_table(place) or Location(place).local("").is_dir():
+            return None
+        return cls(place, commit=Location(place).pinned().commit)
 
     @property
     def url(self) -> str:
@@ -59,7 +63,7 @@ class TableRows(BlockSource):
     def beside(self) -> Location:
         """The folder of the table."""
         if is_remote(self.place):
-            return Location(self.place.rpartition("/")[0])
+            return Location(self.place.rpartition("/")[0], self.commit)
         return Location(str(Location(self.place).local("").parent))
 
     def absolute(self) -> "TableRows":
@@ -69,7 +73,7 @@ class TableRows(BlockSource):
 
     def open(self, variables: VariableSet) -> KaggleTable:
         """The table, its header checked; raises InputError that names columns that are missing, doubled or foreign."""
-        table = KaggleTable(self.place)
+        table = KaggleTable(self.place, self.commit)
         table.expect(_columns(variables))
         return table
 

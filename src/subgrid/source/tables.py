@@ -6,16 +6,13 @@ line is refused: whether its last number is whole, nobody can tell.
 """
 
 import csv
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
-
-import google_crc32c
 
 from subgrid.errors import InputError
 from subgrid.source.locations import Location, shown
+from subgrid.source.table_bytes import Sum, opened, read_at
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,7 +51,7 @@ class CsvTable:
 
     def __init__(self, location: Location) -> None:
         self.location, self.label = location, location.shown
-        with _opened(location) as file:
+        with opened(location) as file:
             line = _first_line(file)
         self._body = len(line)
         try:
@@ -70,7 +67,7 @@ class CsvTable:
     def survey(self, progress: Report | None = None) -> Survey:
         """Count the rows and sum up the bytes; raises InputError when the file ends inside a line."""
         lines, last = 0, b""
-        total = _Total()
+        total = Sum()
         for data in _raw_blocks(self.location, progress):
             total.add(data)
             lines, last = lines + data.count(b"\n"), data[-1:]
@@ -102,9 +99,8 @@ class CsvTable:
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes of a range, fewer where the file ends in it."""
-        with _opened(self.location) as file:
-            file.seek(start)
-            return bytes(file.read(stop - start))
+        with opened(self.location) as file:
+            return read_at(file, start, stop - start)
 
     def whole_lines(self, progress: Report | None = None) -> Iterator[tuple[int, bytes]]:
         """The lines of data in file order, some at once, and the byte that they start at.
@@ -174,7 +170,7 @@ class ParquetTable:
 
     def __init__(self, location: Location) -> None:
         self.location, self.label = location, location.shown
-        with _opened(location) as file:
+        with opened(location) as file:
             found = self._parquet(file)
         self.names: list[str] = list(found.schema_arrow.names)
         self.rows = int(found.metadata.num_rows)
@@ -190,7 +186,7 @@ class ParquetTable:
 
     def survey(self, progress: Report | None = None) -> Survey:
         """Rows by the file's own count, and the sum of its bytes."""
-        total = _Total()
+        total = Sum()
         for data in _raw_blocks(self.location, progress):
             total.add(data)
         return Survey(self.rows, total.digest)
@@ -200,7 +196,7 @@ class ParquetTable:
         import pyarrow as pa
 
         columns = [*texts, *numbers]
-        with _opened(self.location) as file:
+        with opened(self.location) as file:
             found = self._parquet(file)
             rows = max(1, BLOCK // (8 * len(columns)))
             kinds = pa.schema([(name, pa.string() if name in texts else pa.float64()) for name in columns])
@@ -232,54 +228,31 @@ def is_table(url: str) -> bool:
     return url.lower().endswith(SUFFIXES)
 
 
-def open_table(url: str) -> TableFile:
-    """Open a table by the end of its name; raises InputError for another end, a missing or an unreadable file."""
+def open_table(url: str, commit: str = "") -> TableFile:
+    """Open a table by the end of its name; raises InputError for another end, a missing or an unreadable file.
+
+    One in a repository of the hub is held to ``commit``, or else to the one that the URL means now.
+    """
     if not is_table(url):
         ends = " or ".join(SUFFIXES)
         raise InputError(f"{shown(url)}: expected a table whose name ends with {ends}; unpack archives first")
-    location = Location(url)
+    location = Location(url).pinned(commit)
     return CsvTable(location) if url.lower().endswith(".csv") else ParquetTable(location)
-
-
-class _Total:
-    """Sum of a file's bytes, block by block."""
-
-    def __init__(self) -> None:
-        self._size = self._crc = 0
-        self._head = ""
-
-    def add(self, data: bytes) -> None:
-        self._head = self._head or sha256(data[:BLOCK]).hexdigest()
-        self._size += len(data)
-        self._crc = int(google_crc32c.extend(self._crc, data))
-
-    @property
-    def digest(self) -> str:
-        return sha256(json.dumps([self._size, self._crc, self._head]).encode()).hexdigest()
-
-
-def _opened(location: Location) -> Any:
-    try:
-        return location.open_file()
-    except FileNotFoundError as error:
-        raise InputError(f"{location.shown}: no such file") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{location.shown}: expected a table, found a folder") from error
 
 
 def _first_line(file: Any) -> bytes:
     """The first line with its end; without one where there is none. fsspec's files know no limit of a line's length."""
     line = b""
-    while b"\n" not in line and len(line) < _LONGEST_LINE and (data := file.read(1 << 16)):
+    while b"\n" not in line and len(line) < _LONGEST_LINE and (data := read_at(file, len(line), 1 << 16)):
         line += data
     return line[: line.find(b"\n") + 1] or line
 
 
 def _raw_blocks(location: Location, progress: Report | None = None, start: int = 0) -> Iterator[bytes]:
-    with _opened(location) as file:
+    with opened(location) as file:
         size = file.seek(0, 2)
-        done = file.seek(start)
-        while data := file.read(BLOCK):
+        done = start
+        while data := read_at(file, done, BLOCK):
             yield data
             done += len(data)
             if progress:

@@ -5,17 +5,24 @@ Keys and tokens belong to fsspec's own configuration: its files, or the environm
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from subgrid.errors import SettingsError
 
 _USER = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*:/{1,2})[^/\s]*@")  # pathlib makes one slash of two
-_QUERY = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]*:/{1,2}[^\s?'\"]*)\?[\w%=&][^\s'\"]*")
+_QUERY = re.compile(r"((?:\b[A-Za-z][A-Za-z0-9+.-]*:/{1,2}|\burl: /)[^\s?'\"]*)\?(?=[^\s'\"]*[\w%=&])[^\s'\"]*")
+"""A query; urllib3 tells it without a host: "... with url: /path?query". The mark that ends a sentence starts none."""
 
 
 def is_remote(url: str) -> bool:
     """Whether a file system other than the local one is asked."""
     return "://" in url and not url.startswith("file://")
+
+
+def local_path(place: str | Path) -> Path:
+    """The path that a path or a ``file://`` URL means, with ``~`` for the home folder."""
+    return Path(str(place).removeprefix("file://")).expanduser()
 
 
 def shown(url: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from subgrid.errors import InputError, MissingExtraError, SettingsError, SubgridError
+from subgrid.source.hub import session
 from subgrid.source.hub.pace import Patience
 from subgrid.source.hub.repository import LOW_RESOLUTION, Repository
 
@@ -80,9 +81,10 @@ def test_pages_of_a_listing_are_asked_for_again(hub: Any) -> None:
     assert len(repository().files("train/0001-02", hub.commit)) == 20
 
 
-def test_a_silent_hub_is_asked_again(hub: Any) -> None:
+def test_a_silent_hub_is_asked_again(hub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "SILENCE", 0.5)
     hub.faults += [sys.modules["hub_server"].Fault(path, pause=5.0, at="hub") for path in ("/tree/", "revision|expand")]
-    quick = Repository(LOW_RESOLUTION, patience=Patience(attempts=3, first=0.01, silence=0.5))
+    quick = Repository(LOW_RESOLUTION, patience=Patience(attempts=3, first=0.01))
     assert len(quick.files("train/0001-02", hub.commit)) == 20
     assert quick.commit() == hub.commit
     assert len(hub.asked) == 4

@@ -1,45 +1,22 @@
 """Files of the hub by the names that ``hf://`` gives them: held to one commit, and read as the hub says they are.
 
-A path is what fsspec makes of a URL: ``datasets/OWNER/NAME[@REVISION][/FILE]``.
+A path is what fsspec makes of a URL: ``[datasets/|models/]OWNER/NAME[@REVISION][/FILE]``.
 """
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from subgrid import __version__
 from subgrid.source.hub.repository import RemoteFile
 from subgrid.source.hub.transfer import hasher
 
-_PATH = re.compile(r"((?:datasets/|spaces/)?[^/@]+/[^/@]+)(?:@(refs/(?:convert|pr)/[^/]+|[^/]+))?(/.*)?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _KINDS = {"git:": re.compile(r"[0-9a-f]{40}"), "sha256:": re.compile(r"[0-9a-f]{64}")}
 
 
-SILENCE = 30.0
-"""Seconds without a byte after which a request of the hub's library is given up."""
-
-
 class WrongBytesError(OSError):
     """What came is not what the hub lists; a bad copy on the way may be gone with the next try."""
-
-
-def limit_silence() -> None:
-    """Give the library's requests that have no limit, those of listings, one of ours.
-
-    It lists in threads of its own, and a program that ends waits for them: a limit around the call would not do.
-    """
-    from huggingface_hub import get_session
-
-    client = get_session()
-    hooks = client.event_hooks
-    if _limit not in hooks["request"]:
-        client.event_hooks = {**hooks, "request": [*hooks["request"], _limit]}
-
-
-def _limit(request: Any) -> None:
-    limits = request.extensions.get("timeout") or {}
-    if all(limit is None for limit in limits.values()):
-        request.extensions = {**request.extensions, "timeout": dict.fromkeys(("connect", "read", "write"), SILENCE)}
 
 
 def in_repository(url: str) -> bool:
@@ -47,27 +24,36 @@ def in_repository(url: str) -> bool:
     return url.startswith("hf://") and not url.startswith("hf://buckets/")
 
 
+def _parsed(path: str) -> Any:
+    """Kind, name, revision and path in a repository, as the library itself tells them; raises ValueError."""
+    from huggingface_hub import parse_hf_uri
+
+    return parse_hf_uri(f"hf://{path.rstrip('/')}")
+
+
 def named_commit(path: str) -> str:
-    """The commit that a path itself names; empty where it names a branch or nothing."""
-    found = _PATH.fullmatch(path)
-    revision = found[2] or "" if found else ""
+    """The commit that a path itself names; empty where it names a branch or nothing. Raises ValueError, see there."""
+    revision = _parsed(path).revision or ""
     return revision if _COMMIT.fullmatch(revision) else ""
 
 
-def at_commit(path: str, commit: str) -> str:
-    """The same path at a commit, whatever revision it names."""
-    found = _PATH.fullmatch(path)
-    return f"{found[1]}@{commit}{found[3] or ''}" if found else path
+def at_commit(path: str, commit: str = "") -> str:
+    """The same path at a commit, whatever revision it names, and called as listings call it: models have no prefix.
+
+    Without a commit it keeps its revision. Raises ValueError for what is no path of the hub.
+    """
+    place = _parsed(path)
+    held = replace(place, revision=commit or place.revision).to_uri()
+    return str(held).removeprefix("hf://").removeprefix("models/")
 
 
 def newest_commit(system: Any, path: str) -> str:
-    """The commit that a path's revision, or else ``main``, means now; raises FileNotFoundError for no repository."""
+    """The commit that a path's revision, or else ``main``, means now; raises an error of the library for none."""
     from huggingface_hub import HfApi
 
-    place = system.resolve_path(path)
+    place = _parsed(path)
     api = HfApi(endpoint=system.endpoint, token=system.token, library_name="subgrid", library_version=__version__)
-    info = api.repo_info(place.repo_id, revision=place.revision, repo_type=place.repo_type, timeout=SILENCE)
-    return str(info.sha or "")
+    return str(api.repo_info(place.id, revision=place.revision, repo_type=place.type).sha or "")
 
 
 def read_checked(system: Any, path: str) -> bytes:
@@ -86,7 +72,7 @@ def read_checked(system: Any, path: str) -> bytes:
     headers["Accept-Encoding"] = "identity"
     failed: Exception | None = None
     content = b""
-    with http_stream_backoff("GET", url, headers=headers, timeout=SILENCE) as response:
+    with http_stream_backoff("GET", url, headers=headers) as response:
         hf_raise_for_status(response)
         try:
             content = response.read()
@@ -94,7 +80,7 @@ def read_checked(system: Any, path: str) -> bytes:
             failed = error
     if failed is not None:
         raise failed
-    _compare(path, content, _told(response) or _listed(system, path))
+    _compare(path, content, _told(response) or listed_digest(system, path))
     return content
 
 
@@ -130,7 +116,8 @@ def _as_digest(tag: str) -> str:
     return next((f"{kind}{plain}" for kind, form in _KINDS.items() if form.fullmatch(plain)), "")
 
 
-def _listed(system: Any, path: str) -> str:
+def listed_digest(system: Any, path: str) -> str:
+    """The digest of a file in the listing of its folder, as ``RemoteFile`` has it; empty where that has none."""
     entry = system.info(path)
     if entry.get("lfs"):
         return f"sha256:{entry['lfs'].sha256}"

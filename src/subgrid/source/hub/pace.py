@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from threading import Event, Lock
 
+from subgrid.source.hub.session import SILENCE
+
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 """Status codes after which the same request may succeed: RFC 9110 and RFC 6585, and those of content networks."""
 
@@ -31,7 +33,7 @@ class Patience:
     first: float = 1.0
     longest: float = 60.0
     longest_asked: float = 900.0
-    silence: float = 30.0
+    silence: float = SILENCE
 
     def wait(self, attempt: int, asked: float | None = None, draw: Callable[[], float] = random.random) -> float:
         """s to wait after failed attempt number ``attempt``, from 1: min(longest, first x 2^(attempt-1)) x U(0.5, 1).

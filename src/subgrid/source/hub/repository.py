@@ -4,14 +4,14 @@ Asked through ``huggingface_hub``: it knows the protocol, the pages of a listing
 """
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from subgrid import __version__
 from subgrid.errors import InputError, MissingExtraError, SettingsError, SubgridError
 from subgrid.source.hub.pace import RETRIED, Pace, Patience, asked_wait
+from subgrid.source.hub.session import limit_silence
 
 LOW_RESOLUTION = "LEAP/ClimSim_low-res"
 """The repository of the low-resolution run; the others are LEAP/ClimSim_low-res_aqua-planet and _high-res."""
@@ -128,12 +128,12 @@ class Repository:
         from huggingface_hub import HfApi
         from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
+        limit_silence()
         api = HfApi(endpoint=self.host, library_name="subgrid", library_version=__version__)
         attempt, pace = 1, Pace(self.patience)
         while True:
             try:
-                with _time_limit(self.patience.silence):
-                    return call(api)
+                return call(api)
             except OfflineModeIsEnabled as error:
                 raise SubgridError(f"{self.name}: HF_HUB_OFFLINE forbids to ask {self.host}; unset it") from error
             except HfHubHTTPError as error:
@@ -161,25 +161,6 @@ class Repository:
         if isinstance(error, RepositoryNotFoundError) or status in (401, 403, 404):
             return no_access(self.name, self.host, status)
         return SubgridError(f"{self.name}: {self.host} answers with status {status}; try again later")
-
-
-@contextmanager
-def _time_limit(silence: float) -> Iterator[None]:
-    """Give requests of the library ours: it lists without one, and would wait for a silent hub for ever."""
-    import httpx2
-    from huggingface_hub import get_session
-
-    client = get_session()
-    hooks = client.event_hooks
-
-    def limit(request: httpx2.Request) -> None:
-        request.extensions = {**request.extensions, "timeout": httpx2.Timeout(silence).as_dict()}
-
-    client.event_hooks = {**hooks, "request": [*hooks["request"], limit]}
-    try:
-        yield
-    finally:
-        client.event_hooks = hooks
 
 
 def no_access(name: str, host: str, status: int) -> InputError:

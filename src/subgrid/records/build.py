@@ -14,7 +14,7 @@ from subgrid.records.cluster import run_on_cluster
 from subgrid.records.files import write_json
 from subgrid.records.finish import STATISTICS_FILE as STATISTICS_FILE
 from subgrid.records.finish import Origin, finish, finished, settle_origin
-from subgrid.records.group import GroupJob, Jobs
+from subgrid.records.group import GroupJob
 from subgrid.records.ledger import done_groups, write_part
 from subgrid.records.manifest import MANIFEST, Manifest
 from subgrid.records.plan import Group, Part, Plan, Wanted, make_plan, read_plan
@@ -23,7 +23,7 @@ from subgrid.records.shard import IN_MEMORY
 from subgrid.records.splits import SPLITS, parse_split
 from subgrid.records.store import RemoteStore, Store, as_store, refuse_processes
 from subgrid.records.unpacking import BuildSource, unpacked, unpacked_size
-from subgrid.records.workers import Meter, run
+from subgrid.records.workers import Jobs, Meter, run
 from subgrid.schema.grid import Grid
 from subgrid.source.ahead import steps_ahead
 from subgrid.source.grids import grid_in, read_grid_file, refuse_other_grid

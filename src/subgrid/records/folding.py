@@ -28,11 +28,12 @@ def folded_table(datasets: Sequence[str | Path], split: str) -> Table:
 
 def differences(table: Table, other: str | Path, split: str) -> dict[str, Any]:
     """How far a table lies from a file of ours, a data set or ClimSim's published tables, as plain data."""
-    if not holds_dataset(other) and is_published(local_path(other)):
+    ours = holds_dataset(other)
+    if not ours and is_published(local_path(other)):
         published = read_published(local_path(other), table.variables.inputs)
         tables = [_difference(compare_published(table, one), one) for one in published.tables]
         return {"other": str(other), "split": split, "tables": tables, "left_out": published.left_out}
-    there = Dataset.open(other).table(split) if holds_dataset(other) else read_table(local_path(other), split)
+    there = Dataset.open(other).table(split) if ours else read_table(local_path(other), split)
     found = _difference(compare_tables(table, there), None)
     return {"other": shown(str(other)), "split": split, "tables": [found], "left_out": {}}
 

@@ -10,7 +10,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 
@@ -66,29 +65,6 @@ class GroupJob:
     def rows(self) -> int:
         """Rows of the group when no step is dropped."""
         return len(self.group.steps) * self.blueprint.grid.columns
-
-
-@dataclass(frozen=True)
-class Jobs(Sequence[GroupJob]):
-    """Jobs of one build, made when asked for: each carries the names of its steps, and a plan has thousands."""
-
-    groups: Sequence[Group]
-    job_of: Callable[[Group], GroupJob]
-
-    def __len__(self) -> int:
-        return len(self.groups)
-
-    @overload
-    def __getitem__(self, place: int) -> GroupJob: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> list[GroupJob]: ...
-
-    def __getitem__(self, place: int | slice) -> GroupJob | list[GroupJob]:
-        """The job at a place, or those of a slice."""
-        if isinstance(place, slice):
-            return [self.job_of(group) for group in self.groups[place]]
-        return self.job_of(self.groups[place])
 
 
 class _RefusedError(Exception):

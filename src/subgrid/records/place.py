@@ -77,7 +77,11 @@ def holds_dataset(place: str | Path) -> bool:
 
     Raises TransferError when a URL cannot be asked.
     """
-    return _has(place, MANIFEST) or under_way(place) or (not is_remote(str(place)) and bool(read_pointer(local_path(place))))
+    return (
+        _has(place, MANIFEST)
+        or under_way(place)
+        or (not is_remote(str(place)) and bool(read_pointer(local_path(place))))
+    )
 
 
 def under_way(place: str | Path) -> bool:

@@ -6,12 +6,38 @@ import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from threading import Thread
+from typing import overload
 
 from subgrid.errors import SubgridError
 from subgrid.records.group import GroupJob, build_groups
+from subgrid.records.plan import Group
 
 _LOT = 4  # groups that a worker takes at once: while one is synced it fills the next
+
+
+@dataclass(frozen=True)
+class Jobs(Sequence[GroupJob]):
+    """Jobs of one build, made when asked for: each carries the names of its steps, and a plan has thousands."""
+
+    groups: Sequence[Group]
+    job_of: Callable[[Group], GroupJob]
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    @overload
+    def __getitem__(self, place: int) -> GroupJob: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[GroupJob]: ...
+
+    def __getitem__(self, place: int | slice) -> GroupJob | list[GroupJob]:
+        """The job at a place, or those of a slice."""
+        if isinstance(place, slice):
+            return [self.job_of(group) for group in self.groups[place]]
+        return self.job_of(self.groups[place])
 
 
 class Meter:

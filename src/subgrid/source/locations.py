@@ -159,17 +159,16 @@ class Location:
     def names(self) -> list[str]:
         """All files below the folder, sorted, links to folders followed; raises InputError when it is not there."""
         system, path = self._place()
-        start = path.rstrip("/") + "/"
         if not self.remote and os.path.isfile(path):
             raise InputError(f"{self.shown}: is a file; expected a folder of raw steps, a data set, .csv or .parquet")
         try:
             _asked(system, self.shown, "listed", lambda: within(ANSWER, system, "info", path))
-            found = _asked(system, self.shown, "listed", lambda: _below(system, path, self.remote), silences=1)
+            below = _asked(system, self.shown, "listed", lambda: _below(system, path, self.remote), silences=1)
         except FileNotFoundError as error:
             raise InputError(
                 f"{self.shown}: no such folder; expected raw steps laid out like train/0001-02/*.mli.*.nc"
             ) from error
-        return sorted(name.removeprefix(start) for name in found)
+        return sorted(below)
 
     def read(self, name: str, memory: np.ndarray | None = None) -> np.ndarray:
         """The bytes of one file, uint8 (size,); raises FileNotFoundError when it is absent.
@@ -232,7 +231,10 @@ class Location:
 
 
 def _below(system: Any, path: str, remote: bool) -> list[str]:
-    return list(within(LISTING, system, "find", path) if remote else _files_below(path))
+    """Names of all files below a folder, relative to it."""
+    found = within(LISTING, system, "find", path) if remote else _files_below(path)
+    start = path.rstrip("/") + "/"
+    return [name.removeprefix(start) for name in found]
 
 
 def _files_below(folder: str, above: frozenset[str] = frozenset()) -> Iterator[str]:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from subgrid import __version__
+from subgrid.source.hub import is_commit
 from subgrid.source.hub.repository import RemoteFile
 from subgrid.source.hub.transfer import hasher
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _KINDS = {"git:": re.compile(r"[0-9a-f]{40}"), "sha256:": re.compile(r"[0-9a-f]{64}")}
 
 
@@ -34,7 +34,7 @@ def _parsed(path: str) -> Any:
 def named_commit(path: str) -> str:
     """The commit that a path itself names; empty where it names a branch or nothing. Raises ValueError, see there."""
     revision = _parsed(path).revision or ""
-    return revision if _COMMIT.fullmatch(revision) else ""
+    return revision if is_commit(revision) else ""
 
 
 def at_commit(path: str, commit: str = "") -> str:

@@ -63,7 +63,9 @@ def main() -> None:
     parser.add_argument("source", type=Path)
     parser.add_argument("--times", type=int, default=100)
     parser.add_argument("--jobs", default="build,read,predict,score")
-    parser.add_argument("--shard-size", default="16MB", help="the same for few and for many rows")
+    parser.add_argument(
+        "--shard-size", default="15.3MB", help="default: 10 steps of 384 columns make a shard, be they few or many"
+    )
     parser.add_argument("--build", default="", help="further options of the builds")
     parser.add_argument("--scratch", type=Path, default=None)
     arguments = parser.parse_args()

@@ -3,8 +3,9 @@
 A build that is killed, cut into parts or given more workers ends with the same bytes: a group follows from its plan.
 """
 
+import itertools
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from subgrid.schema.grid import Grid
 from subgrid.source.ahead import steps_ahead
 from subgrid.source.grids import grid_in, read_grid_file, refuse_other_grid
 from subgrid.source.locations import GRID_ENDING, Location
-from subgrid.source.naming import NamedSteps, naming_of
+from subgrid.source.naming import NamedSteps, Naming, naming_of
 from subgrid.source.steps import Choice, Step, list_steps
 
 EVERY_STEP = Choice()
@@ -159,12 +160,17 @@ def prepare(
                 "say; leave them out, or name another file"
             )
         known = made
-    listed = {step.label: step for step in steps if step.complete}
-    planned = {label: listed[label] for split in SPLITS for label in known.steps(split) if label in listed}
-    for step in [*planned.values()][:1]:
-        refuse_other_grid(source, step, frozen_grid)
-    there = NamedSteps(naming, frozenset(planned)) if naming else planned
+    there = _there(known, steps, naming)
+    for label in itertools.islice(there, 1):
+        refuse_other_grid(source, there[label], frozen_grid)
     return Prepared(source, there, Blueprint(settings, replace(known, commit=source.commit), frozen_grid), plan)
+
+
+def _there(plan: Plan, steps: Sequence[Step], naming: Naming | None) -> Mapping[str, Step]:
+    """The planned steps that are listed with both files, by label."""
+    listed = {step.label: step for step in steps if step.complete}
+    labels = [label for split in SPLITS for label in plan.steps(split) if label in listed]
+    return NamedSteps(naming, frozenset(labels)) if naming else {label: listed[label] for label in labels}
 
 
 def _unlisted(source: Location, settings: BuildSettings, plan: Plan, grid: Path | None, file: Path | None) -> Prepared:

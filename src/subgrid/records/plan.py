@@ -158,7 +158,7 @@ def parse_plan(content: bytes, where: str) -> Plan:
         raise DatasetError(f"{where}: not a plan file ({error})") from error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Group:
     """Steps whose rows are permuted together and become one shard (two where rows are drawn for validation).
 

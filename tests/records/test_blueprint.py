@@ -73,6 +73,21 @@ def test_a_folder_that_holds_something_else_is_refused_and_left_alone(ready: Rea
     assert names_in(tmp_path) == {"thesis.tex"}
 
 
+def test_a_check_writes_nothing_and_refuses_what_a_build_would(ready: Ready, tmp_path: Path) -> None:
+    blueprint = ready().blueprint
+    blueprint.check(tmp_path / "new")
+    assert names_in(tmp_path) == set()
+    blueprint.lay(tmp_path / "begun")
+    blueprint.check(tmp_path / "begun")
+    with pytest.raises(DatasetError, match="holds a build with seed = 0, this one has seed = 3"):
+        ready(seed=3).blueprint.check(tmp_path / "begun")
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(DatasetError, match=r"expected an empty folder or an unfinished build, found begun, the"):
+        blueprint.check(tmp_path)
+    with pytest.raises(DatasetError, match="expected a folder to build into, found a file"):
+        blueprint.check(tmp_path / "thesis.tex")
+
+
 def test_a_file_is_not_a_folder(ready: Ready, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("text")
     with pytest.raises(DatasetError, match="expected a folder to build into, found a file"):

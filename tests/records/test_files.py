@@ -4,6 +4,7 @@ import errno
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -97,3 +98,16 @@ def test_a_folder_can_be_synced(tmp_path: Path) -> None:
     files.sync_folder(tmp_path)
     with pytest.raises(FileNotFoundError):
         files.sync_folder(tmp_path / "gone")
+
+
+def test_a_full_disk_is_told_as_such_whatever_a_library_calls_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(aside: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with pytest.raises(SubgridError, match=r"one\.nc: cannot be written \(Permission denied\)"):
+        files.write_whole(tmp_path / "one.nc", refuse)
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=0))
+    with pytest.raises(SubgridError, match=r"one\.nc: cannot be written \(No space left on device\); nothing is lost"):
+        files.write_whole(tmp_path / "one.nc", refuse)

@@ -118,6 +118,8 @@ def build(
         save_plan(ready)
         chosen = ready.blueprint.plan
         print(f"{plan}: {len(chosen.training) + len(chosen.validation):,} steps written down")
+    if dry_run:
+        ready.blueprint.check(out)
     if dry_run or plan_only:
         return
     with terminal.progress("build") as report:

@@ -124,15 +124,23 @@ class Blueprint:
             DatasetError: the folder holds something else, or a build of other settings, plan or grid (named).
         """
         store = as_store(out)
-        if isinstance(store, LocalStore) and store.folder.exists() and not store.folder.is_dir():
-            raise DatasetError(f"{store.label()}: expected a folder to build into, found a file")
         if not store.exists(BUILD_FILE):
-            _refuse_strangers(store)
+            self.check(store)
             store.begin((SHARDS, PARTS))
             store.write(GRID_FILE, self.grid.write)
             write_json(store, PLAN_FILE, self.plan.to_json())
             write_json(store, BUILD_FILE, {"format": FORMAT, **asdict(self.settings)})
         return self.compare(store)  # another part may have been first
+
+    def check(self, out: Store | Path | str) -> None:
+        """Raise DatasetError where the folder holds something else, or another build; nothing is written."""
+        store = as_store(out)
+        if isinstance(store, LocalStore) and store.folder.exists() and not store.folder.is_dir():
+            raise DatasetError(f"{store.label()}: expected a folder to build into, found a file")
+        if store.exists(BUILD_FILE):
+            self.compare(store)
+        else:
+            _refuse_strangers(store)
 
     def compare(self, out: Store | Path) -> "Blueprint":
         """The blueprint that lies in a folder; raises DatasetError, naming what differs, unless it is this one."""

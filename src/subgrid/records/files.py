@@ -1,10 +1,13 @@
 """Small files that appear whole or not at all: written aside, synced, renamed. Sizes in words."""
 
+import errno
 import json
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,9 @@ from subgrid.errors import SettingsError, SubgridError
 
 PARTIAL = ".partial-"
 """What the name of a file has in it, after a dot and its own, while it is written: ``.NAME.partial-…``."""
+
+_FULL = 1 << 20
+"""Bytes left on a disk that is as good as full."""
 
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -40,13 +46,21 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
             os.close(handle)
         os.replace(aside, path)
         sync_folder(path.parent)
-    except (OSError, RuntimeError) as error:  # netCDF4 reports a full disk as a RuntimeError
+    except (OSError, RuntimeError) as error:
         raise SubgridError(
-            f"{path}: cannot be written ({getattr(error, 'strerror', None) or error}); nothing is lost: mend that and "
-            "run the same command again"
+            f"{path}: cannot be written ({_reason(error, path.parent)}); nothing is lost: mend that and run the same "
+            "command again"
         ) from error
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _reason(error: Exception, folder: Path) -> str:
+    """Why a file was not written; netCDF's libraries call a full disk an HDF error, or permission denied."""
+    with suppress(OSError):
+        if shutil.disk_usage(folder).free < _FULL:
+            return os.strerror(errno.ENOSPC)
+    return getattr(error, "strerror", None) or str(error)
 
 
 def write_json(path: Path, data: Any) -> None:

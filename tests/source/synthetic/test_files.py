@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from subgrid.errors import DatasetError, InputError
+from subgrid.errors import DatasetError, InputError, SubgridError
 from subgrid.schema.grid import Grid
 from subgrid.source.synthetic import (
     Boundary,
@@ -99,7 +99,7 @@ def test_a_write_that_fails_leaves_no_file_of_that_name(tmp_path: Path, monkeypa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(files_module, "write_step", fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(SubgridError, match=r"out: cannot be written \(No space left.*whole steps are kept"):
         write_climate(tmp_path / "out", SMALL)
     assert not list((tmp_path / "out").rglob("*.mli.*.nc")) and not list((tmp_path / "out").rglob("*.mlo.*.nc"))
 
@@ -108,11 +108,12 @@ def test_a_full_disk_is_an_ordinary_error_and_the_run_goes_on_later(tmp_path: Pa
     settings = SMALL.model_copy(update={"steps": 2, "columns": 24})
     script = (
         "import resource, sys\n"
+        "from subgrid.errors import SubgridError\n"
         "from subgrid.source.synthetic import SyntheticSettings, write_climate\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
         "try:\n"
         "    write_climate(sys.argv[1], SyntheticSettings.model_validate_json(sys.argv[2]))\n"
-        "except OSError:\n"
+        "except SubgridError:\n"
         "    sys.exit(28)\n"
     )
     done = subprocess.run(

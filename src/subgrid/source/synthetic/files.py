@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 import subgrid
-from subgrid.errors import DatasetError
+from subgrid.errors import DatasetError, SubgridError
 from subgrid.physics.pressure import midpoint_pressure
 from subgrid.schema.grid import Grid
 from subgrid.schema.variables import TIME_STEP
@@ -129,17 +129,24 @@ def write_climate(
     """Write the steps that ``settings`` name below ``out``; those already there are kept.
 
     ``progress(done, all)`` is called after every step. Memory: one step of all columns.
-    Raises DatasetError if ``out`` holds something else, InputError for a bad grid file, SettingsError for a bad date.
+    Raises DatasetError if ``out`` holds something else, InputError for a bad grid file, SettingsError for a bad date,
+    SubgridError where the disk is full.
     """
     settings = settings or SyntheticSettings()
     out, times = Path(out), settings.times()
     grid = read_grid_file(settings.grid) if settings.grid else fibonacci_grid(settings.columns)
-    _claim(out, settings, grid)
-    run = _Run(out, settings, World.make(grid, settings.seed))
-    for index in range(len(times)):
-        run.write(index)
-        if progress:
-            progress(index + 1, len(times))
+    try:
+        _claim(out, settings, grid)
+        run = _Run(out, settings, World.make(grid, settings.seed))
+        for index in range(len(times)):
+            run.write(index)
+            if progress:
+                progress(index + 1, len(times))
+    except OSError as error:
+        raise SubgridError(
+            f"{out}: cannot be written ({error.strerror or error}); whole steps are kept: mend that and run the same "
+            "command again"
+        ) from error
 
 
 def _claim(out: Path, settings: SyntheticSettings, grid: Grid) -> None:

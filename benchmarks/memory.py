@@ -3,7 +3,7 @@
     python benchmarks/memory.py SOURCE                  raw steps, once and linked a hundred times under other years
     python benchmarks/memory.py SOURCE --times 20 --jobs build,read
     python benchmarks/memory.py SOURCE --times 435 --jobs score     10 million rows of 60 steps of 384 columns
-    python benchmarks/memory.py HIGH_RES --times 12 --jobs build --shard-size 64MB --build "--span 3"
+    python benchmarks/memory.py HIGH_RES --jobs build --shard-size 64MB --build "--span 3"
 
 Each job runs in a process of its own; ``RssAnon`` of /proc/PID/status is looked at every 10 ms. The prediction is by a
 tiny network, because only its memory counts.

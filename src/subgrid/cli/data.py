@@ -177,7 +177,7 @@ def merge(
 
 def inspect(
     path: Annotated[
-        str, typer.Argument(help="Raw steps, data set, build under way, run, prediction, or all of a chain.")
+        str, typer.Argument(help="Whatever subgrid reads or writes: raw steps, a data set, a run, a prediction.")
     ],
     json: Annotated[bool, _JSON] = False,
 ) -> None:

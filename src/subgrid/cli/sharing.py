@@ -63,8 +63,8 @@ def publish(
     target: Annotated[str, typer.Argument(help="gs://..., s3://..., any URL that can be written; hf://datasets/OWNER/"
                                                "NAME or hf://OWNER/NAME; or a folder, for links.")],
     title: Annotated[str | None, typer.Option(help="Title of the card. Default: the folder's name.")] = None,
-    licence: Annotated[str | None, typer.Option(help="cc-by-4.0 or apache-2.0. Default: what a data set says of "
-                                                     "itself, else cc-by-4.0.")] = None,
+    licence: Annotated[str | None, typer.Option(help="cc-by-4.0 or apache-2.0. Default: what the data say of "
+                                                     "themselves, else cc-by-4.0.")] = None,
     kaggle: Annotated[str | None, typer.Option(metavar="OWNER/SLUG", help="Write dataset-metadata.json for the kaggle "
                                                "client.")] = None,
     split_into: Annotated[int, typer.Option(help="Cut a data set into so many, each in a folder of its own.",

@@ -21,7 +21,7 @@ class PublishSettings:
 
     Attributes:
         title: of its card; default the folder's name.
-        licence: ``cc-by-4.0`` or ``apache-2.0``; default what a data set says of itself.
+        licence: ``cc-by-4.0`` or ``apache-2.0``; default what the data say of themselves, see ``card.licence_of``.
         kaggle: OWNER/SLUG for dataset-metadata.json, which is written then.
         sets: into how many data sets a data set is cut; 1 leaves it whole.
         dry_run: say what would be sent, and send nothing.

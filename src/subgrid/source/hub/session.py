@@ -41,7 +41,8 @@ def limit_silence() -> None:
     from huggingface_hub.utils import _http
 
     with _LOCK:
-        present = _http._GLOBAL_CLIENT_FACTORY  # it can be set through a function, but not asked for
+        # It can be set through a function, but not asked for; a later version may keep it elsewhere.
+        present = getattr(_http, "_GLOBAL_CLIENT_FACTORY", _http.default_client_factory)
         if not isinstance(present, _Limited):
             set_client_factory(_Limited(present))
 

@@ -97,6 +97,20 @@ def hub(
         yield server
 
 
+@pytest.fixture
+def hf(hub: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The hub, with fsspec told of it, and a file system that remembers nothing of another one.
+
+    huggingface_hub looks at HF_ENDPOINT only once in a process.
+    """
+    import fsspec
+
+    huggingface_hub = pytest.importorskip("huggingface_hub")
+    monkeypatch.setitem(fsspec.config.conf, "hf", {"endpoint": hub.url})
+    huggingface_hub.HfFileSystem.clear_instance_cache()
+    return hub
+
+
 @pytest.fixture(scope="session")
 def work(synthetic_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a tiny recipe.yaml made of the shared steps: data, run, prediction, score.json; for reading only."""

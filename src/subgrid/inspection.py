@@ -14,7 +14,7 @@ from subgrid.records.extract import MARK as EXTRACT
 from subgrid.records.finish import STATISTICS_FILE
 from subgrid.records.ledger import done_groups, plain
 from subgrid.records.manifest import MANIFEST as DATASET
-from subgrid.records.place import holds_dataset, under_way
+from subgrid.records.place import mark_of
 from subgrid.records.pointer import read_pointer
 from subgrid.records.reader import Dataset
 from subgrid.records.store import as_store
@@ -31,10 +31,10 @@ def inspect(place: str | Path) -> dict[str, Any]:
     ``kind`` says what it is. Raises DatasetError when it is none of ours, InputError when it cannot be listed.
     """
     path = local_path(place)
-    if is_remote(str(place)) and under_way(place):
-        return _unfinished(str(place))
-    if is_remote(str(place)) or read_pointer(path):
-        return _dataset(place) if holds_dataset(place) else _raw(place)
+    if is_remote(str(place)):
+        return {DATASET: _dataset, BUILD_FILE: _unfinished}.get(mark_of(place), _raw)(str(place))
+    if read_pointer(path):
+        return _dataset(path)
     if "@" in path.name and not path.exists():  # RUN@NAME
         from subgrid.training.folder import find_checkpoint
 

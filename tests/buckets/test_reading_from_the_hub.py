@@ -38,15 +38,6 @@ seed: 3
 """
 
 
-@pytest.fixture
-def hf(hub: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The hub, with fsspec told of it: huggingface_hub looks at HF_ENDPOINT only once in a process."""
-    huggingface_hub = pytest.importorskip("huggingface_hub")
-    monkeypatch.setitem(fsspec.config.conf, "hf", {"endpoint": hub.url})
-    huggingface_hub.HfFileSystem.clear_instance_cache()
-    return hub
-
-
 def hold(hub: Any, folder: Path) -> None:
     """Make a folder's files those of the repository; small ones lie in git itself, as on the real hub."""
     hub.files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -12,6 +12,8 @@ import pytest
 import subgrid as package
 from subgrid import chain, cli
 
+INTERRUPTED = "interrupted; what is finished is kept: run the same command again\n"
+
 
 @pytest.mark.parametrize("arguments", [["--help"], ["score", "--help"], ["--version"]])
 def test_help_and_version_are_0_on_standard_output(subgrid, arguments: list[str]) -> None:
@@ -86,7 +88,7 @@ def test_ctrl_c_inside_a_command_is_130(subgrid, work: Path, monkeypatch: pytest
     monkeypatch.setattr(chain, "run", interrupted)
     answer = subgrid("run", work / "recipe.yaml")
     assert (answer.code, answer.out) == (130, "")
-    assert answer.err == "interrupted; the same command goes on from what is finished\n"
+    assert answer.err == INTERRUPTED
 
 
 def test_sigterm_inside_a_command_is_143(subgrid, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +98,7 @@ def test_sigterm_inside_a_command_is_143(subgrid, work: Path, monkeypatch: pytes
     monkeypatch.setattr(chain, "run", terminated)
     answer = subgrid("run", work / "recipe.yaml")
     assert (answer.code, answer.out) == (143, "")
-    assert answer.err == "terminated; the same command goes on from what is finished\n"
+    assert answer.err == INTERRUPTED.replace("interrupted", "terminated")
 
 
 def test_a_segment_that_its_time_limit_ended_is_75_and_goes_on(subgrid, work: Path, tmp_path: Path) -> None:
@@ -152,7 +154,11 @@ def test_an_interrupted_sample_goes_on_to_the_same_bytes(subgrid, process, tmp_p
     wait_for(lambda: len(list((tmp_path / "broken").rglob("*.mlo.*.nc"))) > 1, running)
     os.killpg(running.pid, signal.SIGINT)  # as Ctrl-C does: the command and its workers
     out, err = running.communicate(timeout=30)
-    assert (running.returncode, out, err) == (130, "", "interrupted; the same command goes on from what is finished\n")
+    assert (running.returncode, out, err) == (
+        130,
+        "",
+        INTERRUPTED,
+    )
     assert len(list((tmp_path / "broken").rglob("*.mli.*.nc"))) < 24
     assert subgrid("build", tmp_path / "broken", tmp_path / "data").code == 0
     assert subgrid(*command).code == 0
@@ -171,7 +177,7 @@ def test_an_interrupted_training_is_130_and_goes_on(process, subgrid, work: Path
     os.killpg(running.pid, signal.SIGINT)  # as Ctrl-C does: the command and its workers
     out, err = running.communicate(timeout=30)
     assert (running.returncode, out) == (130, "")
-    assert "Traceback" not in err and err.endswith("interrupted; the same command goes on from what is finished\n")
+    assert "Traceback" not in err and err.endswith(INTERRUPTED)
     found = subgrid("inspect", tmp_path / "run", "--json").data
     assert 0 < found["rows"] < 200_000 and not found["finished"]
 

@@ -144,7 +144,7 @@ def test_ctrl_c_is_130_and_the_same_command_goes_on(subgrid, process, hub: Any, 
     os.killpg(running.pid, signal.SIGINT)
     _, err = running.communicate(timeout=20)
     assert running.returncode == 130
-    assert err.splitlines()[-1] == "interrupted; the same command goes on from what is finished"
+    assert err.splitlines()[-1] == "interrupted; what is finished is kept: run the same command again"
     hub.faults.clear()
     assert subgrid("download", tmp_path).code == 0
     assert same(hub, tmp_path)

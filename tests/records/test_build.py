@@ -469,7 +469,7 @@ def test_an_interrupted_build_says_so_and_goes_on(real_source: Path, tmp_path: P
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in error
-    assert "interrupted; the same command goes on from what is finished" in error
+    assert "interrupted; what is finished is kept: run the same command again" in error
     assert not list((tmp_path / "out" / "shards").glob(".*"))
     run_whole(arguments)
     assert verify(tmp_path / "out") == []

@@ -10,7 +10,8 @@ from subgrid.records.blueprint import BuildSettings
 from subgrid.records.build import prepare
 from subgrid.records.group import GroupJob
 from subgrid.records.ledger import done_groups
-from subgrid.records.workers import Meter, run
+from subgrid.records.plan import Group
+from subgrid.records.workers import Jobs, Meter, run
 from subgrid.source.locations import Location
 
 
@@ -28,6 +29,20 @@ def jobs(synthetic_source: Path, tmp_path: Path) -> list[GroupJob]:
 
 def done(jobs: list[GroupJob]) -> list[bool]:
     return [job.group in done_groups(job.out, [job.group]) for job in jobs]
+
+
+def test_jobs_are_a_sequence_that_makes_each_when_it_is_asked_for(jobs: list[GroupJob]) -> None:
+    made: list[str] = []
+
+    def job_of(group: Group) -> GroupJob:
+        made.append(group.name)
+        return next(job for job in jobs if job.group == group)
+
+    found = Jobs([job.group for job in jobs], job_of)
+    assert len(found) == len(jobs) and made == []
+    assert found[2] == jobs[2] and found[3:5] == jobs[3:5] and found[-1] == jobs[-1]
+    assert made == [jobs[place].group.name for place in (2, 3, 4, -1)]
+    assert list(found) == jobs
 
 
 def test_a_meter_adds_up_and_never_tells_more_than_all() -> None:

@@ -187,15 +187,6 @@ URL = "hf://datasets/LEAP/ClimSim_low-res"
 GRID = "ClimSim_low-res_grid-info.nc"
 
 
-@pytest.fixture
-def hf(hub: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The hub, with fsspec told of it, and a file system that remembers nothing of another one."""
-    huggingface_hub = pytest.importorskip("huggingface_hub")
-    monkeypatch.setitem(fsspec.config.conf, "hf", {"endpoint": hub.url})
-    huggingface_hub.HfFileSystem.clear_instance_cache()
-    return hub
-
-
 @pytest.mark.parametrize(("status", "code"), REFUSALS)
 @pytest.mark.parametrize("path", ["/resolve/", "/api/"])
 def test_a_repository_that_is_refused_says_nothing_of_its_files(hf: Any, status: int, code: str, path: str) -> None:

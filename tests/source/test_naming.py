@@ -3,8 +3,8 @@
 import pytest
 
 from subgrid.errors import DatasetError
-from subgrid.source.naming import Naming, naming_of
-from subgrid.source.steps import Step, pair
+from subgrid.source.naming import NamedSteps, Naming, naming_of
+from subgrid.source.steps import Step, pair, time_of
 
 NAMES = [f"train/{label[:7]}/E3SM-MMF.{kind}.{label}.nc" for kind in ("mli", "mlo")
          for label in ("0001-02-01-00000", "0001-03-09-01200", "0008-12-31-85200")]  # fmt: skip
@@ -45,3 +45,16 @@ def test_a_naming_that_cannot_be_trusted_is_refused(change: dict[str, object], m
     data = {**Naming("a/{label}.nc", "b/{label}.nc").to_json(), **change}
     with pytest.raises(DatasetError, match=f"^plan: .*{message}"):
         Naming.from_json(data, "plan")
+
+
+def test_named_steps_are_those_of_their_labels_and_no_others() -> None:
+    naming = Naming("a/{month}/x.mli.{label}.nc", "x.mlo.{label}.nc")
+    labels = ("0001-02-01-00000", "0003-12-31-85200")
+    steps = NamedSteps(naming, frozenset(labels))
+    assert dict(steps) == {label: naming.step(label) for label in labels} and len(steps) == 2
+    assert steps[labels[1]] == Step(
+        time_of(labels[1]), "a/0003-12/x.mli.0003-12-31-85200.nc", "x.mlo.0003-12-31-85200.nc"
+    )
+    assert "0001-02-01-01200" not in steps
+    with pytest.raises(KeyError):
+        steps["0001-02-01-01200"]

@@ -163,7 +163,7 @@ def test_whoever_is_asked_to_stop_all_stop_at_the_same_step(
     assert {end.code for end in train(2, "whole")} == {0}
     ends = train(2, "broken", before=SIGNAL.format(step=step, rank=rank, name=name))
     assert [end.code for end in ends] == [code, 0]
-    assert "the same command goes on from what is finished" in ends[0].err and ends[1].err == ""
+    assert "what is finished is kept: run the same command again" in ends[0].err and ends[1].err == ""
     assert folder.read_pointer(tmp_path / "broken", "latest") == f"rows-{8 * (step + 1)}"
     assert {end.code for end in train(2, "broken")} == {0}
     same_end(tmp_path / "whole", tmp_path / "broken")
@@ -225,7 +225,7 @@ def test_torchrun_starts_a_run_and_ctrl_c_saves_it(data, tiny: Callable, tmp_pat
         time.sleep(0.05)
     os.killpg(running.pid, signal.SIGINT)  # as a terminal does: torchrun and all that it started
     _, err = running.communicate(timeout=60)
-    assert "interrupted; the same command goes on from what is finished" in err
+    assert "interrupted; what is finished is kept: run the same command again" in err
     assert "another process" not in err
     rows = int((folder.read_pointer(tmp_path / "run", "latest") or "").removeprefix("rows-"))
     assert rows % 8 == 0 and rows > 0

@@ -58,7 +58,7 @@ def main() -> None:
 def _run() -> int:
     code = _answer()
     if code in _ENDED and terminal.speaks():
-        terminal.say(f"{_ENDED[code]}; the same command goes on from what is finished")
+        terminal.say(f"{_ENDED[code]}; what is finished is kept: run the same command again")
     return code
 
 

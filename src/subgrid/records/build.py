@@ -3,7 +3,6 @@
 A build that is killed, cut into parts or given more workers ends with the same bytes: a group follows from its plan.
 """
 
-import itertools
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -160,13 +159,13 @@ def prepare(
                 "say; leave them out, or name another file"
             )
         known = made
-    there = _there(known, steps, naming)
-    for label in itertools.islice(there, 1):
-        refuse_other_grid(source, there[label], frozen_grid)
-    return Prepared(source, there, Blueprint(settings, replace(known, commit=source.commit), frozen_grid), plan)
+    planned = _planned(known, steps, naming)
+    if (first := next((label for label in known.training if label in planned), None)) is not None:
+        refuse_other_grid(source, planned[first], frozen_grid)
+    return Prepared(source, planned, Blueprint(settings, replace(known, commit=source.commit), frozen_grid), plan)
 
 
-def _there(plan: Plan, steps: Sequence[Step], naming: Naming | None) -> Mapping[str, Step]:
+def _planned(plan: Plan, steps: Sequence[Step], naming: Naming | None) -> Mapping[str, Step]:
     """The planned steps that are listed with both files, by label."""
     listed = {step.label: step for step in steps if step.complete}
     labels = [label for split in SPLITS for label in plan.steps(split) if label in listed]

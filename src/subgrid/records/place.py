@@ -77,16 +77,16 @@ def holds_dataset(place: str | Path) -> bool:
 
     Raises TransferError when a URL cannot be asked.
     """
-    return (
-        _has(place, MANIFEST)
-        or under_way(place)
-        or (not is_remote(str(place)) and bool(read_pointer(local_path(place))))
-    )
+    pointer = None if is_remote(str(place)) else read_pointer(local_path(place))
+    return pointer is not None or bool(mark_of(place))
 
 
-def under_way(place: str | Path) -> bool:
-    """Whether a data set is being built there: it has a blueprint and no manifest yet."""
-    return _has(place, BUILD_FILE) and not _has(place, MANIFEST)
+def mark_of(place: str | Path) -> str:
+    """The file that tells a data set: its manifest, else the blueprint of one being built; empty where none is there.
+
+    Raises TransferError when a URL cannot be asked.
+    """
+    return next((name for name in (MANIFEST, BUILD_FILE) if _has(place, name)), "")
 
 
 def _has(place: str | Path, name: str) -> bool:

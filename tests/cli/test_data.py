@@ -31,7 +31,7 @@ def test_from_made_up_steps_to_a_verified_data_set(subgrid, tmp_path: Path) -> N
     assert subgrid("sample", source, "--steps", 4, "--columns", 12, "--missing-mlo", 1).code == 0
     built = subgrid("build", source, data, "--validation", "every=3", "--shard-size", "60KB", "--variables", "v1")
     assert built.code == 0
-    assert "skipped: 1 steps without an mlo or mli file" in built.err
+    assert "skipped: 1 step without an mlo or mli file" in built.err
     digest = Dataset.open(data).digest
     assert built.out == f"{data}: 24 training and 12 validation rows in 2 shards, digest {digest[:16]}\n"
     assert subgrid("verify", data).out == f"{data}: every row is whole\n"

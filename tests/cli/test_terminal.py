@@ -129,3 +129,7 @@ def test_nothing_that_is_said_shows_a_secret(capsys: pytest.CaptureFixture) -> N
         tell("gs://me:hunter2@bucket/a and (url: /a?-sig=hunter2) of https://h/b?token=hunter2 are 50 %")
         told = capsys.readouterr().err
         assert told.removeprefix("error: ") == "gs://bucket/a and (url: /a of https://h/b are 50 %\n"
+
+
+def test_one_is_not_many() -> None:
+    assert [terminal.many(count, "step") for count in (0, 1, 2304)] == ["0 steps", "1 step", "2,304 steps"]

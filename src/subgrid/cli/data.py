@@ -135,20 +135,20 @@ def _show_made(out: str, manifest: "Manifest") -> None:
                "with another date inside": manifest.other_time}  # fmt: skip
     for what, count in counted.items():
         if count:
-            terminal.say(f"{count} steps {what}")
+            terminal.say(f"{terminal.many(count, 'step')} {what}")
     print(f"{out}: {manifest.rows('training'):,} training and {manifest.rows('validation'):,} validation rows in "
-          f"{len(manifest.shards)} shards, digest {manifest.digest[:16]}")  # fmt: skip
+          f"{terminal.many(len(manifest.shards), 'shard')}, digest {manifest.digest[:16]}")  # fmt: skip
 
 
 def _show_plan(plan: "Estimate", split: str) -> None:
     for name in plan.steps:
         if plan.rows[name]:
             terminal.say(
-                f"{name}: {plan.steps[name]:,} steps, {plan.rows[name]:,} rows, {plan.groups[name]:,} groups, "
-                f"{plan.shards[name]:,} shards"
+                f"{name}: {terminal.many(plan.steps[name], 'step')}, {terminal.many(plan.rows[name], 'row')}, "
+                f"{terminal.many(plan.groups[name], 'group')}, {terminal.many(plan.shards[name], 'shard')}"
             )
     if plan.skipped:
-        terminal.say(f"skipped: {plan.skipped:,} steps without an mlo or mli file")
+        terminal.say(f"skipped: {terminal.many(plan.skipped, 'step')} without an mlo or mli file")
     if split.startswith("rows="):
         terminal.say("this split leaks: validation rows have training rows of the same step as neighbours")
     needed = f", its scratch space at most {terminal.size(plan.scratch)}" if plan.scratch else ""

@@ -63,6 +63,11 @@ def size(count: float) -> str:
     return f"{count:.3g} TB"
 
 
+def many(count: int, what: str) -> str:
+    """A number with its noun: 1 step, 2,304 steps."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """Seconds in words: 1:02:03 or 2:03."""
     whole = int(seconds)

@@ -169,7 +169,9 @@ def read_tables(path: str | Path) -> dict[str, Table]:
             splits = [str(name) for name in file["split"][:]]
             return {split: _read_split(file, variables, place) for place, split in enumerate(splits)}
     except (OSError, IndexError, AttributeError, RuntimeError) as error:
-        raise DatasetError(f"{path}: expected a statistics file written by subgrid, but {error}") from error
+        raise DatasetError(
+            f"{path}: expected a statistics file written by subgrid, but {getattr(error, 'strerror', '') or error}"
+        ) from error
 
 
 def refuse_other_file(path: Path) -> None:

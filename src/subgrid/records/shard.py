@@ -73,7 +73,7 @@ class ShardWriter:
         except OSError as error:
             self.abandon()
             raise SubgridError(
-                f"{self.path}: a shard of {self.size} bytes cannot be written ({error.strerror}); finished groups are "
+                f"{self.path}: a shard of {self.size} bytes cannot be written ({error.strerror}); what is finished is "
                 "kept: make room and run the same command again"
             ) from error
 

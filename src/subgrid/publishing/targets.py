@@ -21,7 +21,7 @@ from subgrid.records.files import write_whole
 from subgrid.records.transfer import Fixed, Patience, TransferError, fetch, persist
 from subgrid.source.hub.session import limit_silence
 from subgrid.source.locations import is_remote, shown
-from subgrid.source.retries import of_client, reason, retried, status_of, within
+from subgrid.source.retries import cause_of, of_client, reason, retried, status_of, within
 from subgrid.source.urls import local_path
 
 _SLOWEST = 50_000  # bytes a second; slower counts as stalled
@@ -254,7 +254,7 @@ class HubTarget:
             # Its own message holds the whole name, and whatever stands in it by mistake.
             raise SettingsError(f"{self.label}: the hub allows no such name of a repository") from None
         except Exception as raised:
-            error = raised.__cause__ or raised if isinstance(raised, FileNotFoundError) else raised  # see ``retried``
+            error = cause_of(raised)
             if isinstance(error, RepositoryNotFoundError):
                 raise DatasetError(
                     f"{self.label}: there is no such repository, or the token may not see it; make it on the site or "

@@ -1,6 +1,5 @@
 """Training from a store that moves, stalls, and sends wrong bytes: the weights of a local run, or a clear error."""
 
-import os
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from cached import taken
 from subgrid.errors import DatasetError
 from subgrid.recipe import parse_recipe
 from subgrid.records.bucket import Fetching
@@ -127,6 +127,7 @@ def test_three_processes_share_a_cache_smaller_than_the_data(web: Any, data: Pat
     """Each in an order of its own; all rows arrive, and the cache never passes its limit."""
     folder, largest = tmp_path / "cache", max(path.stat().st_size for path in (data / "shards").iterdir())
     limit = 8 * largest
+    folder.mkdir()
     command = [sys.executable, "-c", READER, web.url, str(folder), str(limit)]
     processes = [
         subprocess.Popen([*command, str(seed)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -134,7 +135,7 @@ def test_three_processes_share_a_cache_smaller_than_the_data(web: Any, data: Pat
     ]
     peak = 0
     while any(process.poll() is None for process in processes):
-        peak = max(peak, sum(size_of(path) for path in folder.glob("*/*")))
+        peak = max(peak, taken(folder))
         time.sleep(0.01)
     ended = [process.communicate() for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], ended
@@ -142,13 +143,6 @@ def test_three_processes_share_a_cache_smaller_than_the_data(web: Any, data: Pat
     assert [int(out) for out, _ in ended] == 3 * [4 * expected]
     assert 4 * largest < peak <= limit
     assert not list(folder.glob("*/.*.partial"))
-
-
-def size_of(path: Path) -> int:
-    try:
-        return os.stat(path).st_size
-    except FileNotFoundError:
-        return 0
 
 
 def test_a_killed_reader_leaves_nothing_that_is_taken_for_whole(web: Any, data: Path, tmp_path: Path) -> None:

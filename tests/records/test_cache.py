@@ -1,6 +1,7 @@
 """The bounded cache: least recently used files go, those in use stay, nothing half-written is ever given out."""
 
 import os
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import BinaryIO
 
 import pytest
 
+from cached import taken
 from subgrid.errors import SubgridError
 from subgrid.records.cache import Cache
 
@@ -127,6 +129,30 @@ def test_several_threads_fetch_a_file_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert asked == [1] and sorted(found) == [False] * 4 + [True]
+
+
+def test_the_limit_holds_while_files_get_their_names(tmp_path: Path, store: Store) -> None:
+    """A file that is renamed while another thread counts what there is must be counted, under either name."""
+    cache, done = Cache(tmp_path, 800), threading.Event()
+
+    def ask(seed: int) -> None:
+        draw = random.Random(seed)
+        while not done.is_set():
+            name = f"f{draw.randrange(20)}"
+            cache.open("digest", name, 100, store(name))[0].close()
+
+    threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    end, peak = time.monotonic() + 2, 0
+    try:
+        while time.monotonic() < end:
+            peak = max(peak, taken(tmp_path))
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert peak == 800
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, store: Store) -> None:

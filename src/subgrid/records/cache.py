@@ -5,8 +5,9 @@
 
 Locks are those of the kernel (flock), so they fall with their process. Whoever reads a file holds a shared lock on it,
 through its mapping as long as that lives; whoever fetches one holds an exclusive lock on the partial file, and others
-wait for it instead of fetching it too. Room is made under the lock of the whole cache, by removing the files whose last
-use is longest ago and that nobody holds. So the cache never takes more than its limit, and nothing in use goes away.
+wait for it instead of fetching it too. Under the lock of the whole cache room is made, by removing the files whose last
+use is longest ago and that nobody holds, and a fetched file gets its name. So the cache never takes more than its
+limit, and nothing in use goes away.
 """
 
 import fcntl
@@ -67,7 +68,8 @@ class Cache:
                         continue  # another process has just fetched it
                     fetch(partial)
                     partial.flush()
-                    os.replace(_partial_of(path), path)
+                    with self._locked():  # whoever makes room counts each file, under one name or the other
+                        os.replace(_partial_of(path), path)
                     fcntl.flock(partial, fcntl.LOCK_SH)
                     return os.fdopen(os.dup(partial.fileno()), "rb"), True
         except OSError as error:

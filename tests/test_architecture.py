@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "subgrid"
 
-FOUNDATION = ("errors", "schema", "physics")
+FOUNDATION = ("errors", "disk", "netcdf", "schema", "physics")
 ROOMS = (
     *("source", "statistics", "records", "representation", "model", "evaluation", "training", "prediction"),
     *("export", "coupling", "report"),

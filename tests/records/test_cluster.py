@@ -3,14 +3,16 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import netCDF4
 import pytest
 
+from servers import s3_server
 from subgrid.errors import DatasetError, InputError, SubgridError
 from subgrid.records import cluster as module
 from subgrid.records.build import Prepared, Running, build
@@ -19,18 +21,18 @@ from subgrid.records.group import GroupJob
 from subgrid.records.ledger import done_groups
 from subgrid.records.manifest import read_manifest
 from subgrid.records.plan import Part
-from subgrid.records.store import LocalStore
+from subgrid.records.store import LocalStore, as_store
 from subgrid.records.workers import Meter
 
 Ready = Callable[..., Prepared]
 
 
 @contextmanager
-def two_workers() -> Iterator[Any]:
-    """Two worker processes, each begun again by its nanny when it is killed."""
+def workers(count: int, threads: int = 1) -> Iterator[Any]:
+    """Worker processes, each begun again by its nanny when it is killed."""
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        n_workers=count, threads_per_worker=threads, processes=True, dashboard_address=None, silence_logs=50
     ) as running:
         yield running
 
@@ -38,7 +40,7 @@ def two_workers() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """A cluster that tests share."""
-    with two_workers() as running:
+    with workers(2) as running:
         yield running
 
 
@@ -95,13 +97,31 @@ def test_a_cluster_makes_the_same_data_set_though_a_worker_is_killed(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("remote", [False, True])
+def test_threads_of_one_worker_make_the_same_data_set(
+    ready: Ready, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remote: bool
+) -> None:
+    """They share the blueprint, which none has read yet, the libraries below netCDF4, and scratch space."""
+    with ExitStack() as stack:
+        if remote:
+            for name, value in stack.enter_context(s3_server(tmp_path / "log")).items():
+                monkeypatch.setenv(name, value)
+            pytest.importorskip("s3fs").S3FileSystem.clear_instance_cache()
+            fsspec.filesystem("s3").mkdir("threads")
+        out = as_store("s3://threads/data" if remote else tmp_path / "out", tmp_path / "scratch")
+        cluster = stack.enter_context(workers(1, threads=6))
+        manifest = build(ready(), out, Running(scheduler=cluster.scheduler_address))
+    assert manifest is not None and manifest.digest == read_manifest(built).digest
+
+
+@pytest.mark.slow
 def test_a_cluster_without_workers_ends_the_build_and_one_with_workers_goes_on(
     ready: Ready, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where every worker was killed while it started, or a queue never begins its jobs."""
     monkeypatch.setattr(module, "_DESERTED", 1.0)
     monkeypatch.setattr(module, "_LOOK", 0.2)
-    with two_workers() as cluster:
+    with workers(2) as cluster:
         running = Running(scheduler=cluster.scheduler_address, progress=lambda rows, total: cluster.scale(0))
         with pytest.raises(SubgridError, match="the cluster has had no worker for 1 s; finished groups are kept"):
             build(ready(), tmp_path, running)
@@ -122,7 +142,7 @@ def test_workers_that_are_killed_several_times_leave_no_trace(ready: Ready, buil
             killed.append(worker.pid)
             os.kill(worker.pid, signal.SIGKILL)
 
-    with two_workers() as cluster:
+    with workers(2) as cluster:
         cluster.scheduler.allowed_failures = 10  # a group may be in the hands of several of those that die
         manifest = build(ready(), tmp_path, Running(scheduler=cluster.scheduler_address, progress=kill))
     assert len(killed) >= 2

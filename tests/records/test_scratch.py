@@ -57,3 +57,36 @@ def test_a_scratch_folder_that_is_too_small_is_refused_with_numbers(tmp_path: Pa
     with pytest.raises(SubgridError, match=rf"new: .* need {2 * free:,} bytes of scratch space, [\d,]+ are"):
         refuse_small(tmp_path / "new", 2 * free)
     assert not (tmp_path / "new").exists()
+
+
+STORM = """
+import pathlib, sys, threading
+from subgrid.records.scratch import own_folder
+parent, found = pathlib.Path(sys.argv[1]), set()
+print("ready", flush=True)
+sys.stdin.readline()
+def ask():
+    for number in range(40):
+        folder = own_folder(parent / str(number))
+        (folder / threading.current_thread().name).write_bytes(b"x")
+        found.add(folder)
+threads = [threading.Thread(target=ask) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(found), sum(len(list(folder.iterdir())) for folder in found))
+"""
+
+
+def test_processes_and_threads_that_begin_together_have_a_folder_each(tmp_path: Path) -> None:
+    """Four processes of four threads sweep and make 40 times: one folder a process, which holds its threads' files."""
+    command = [sys.executable, "-c", STORM, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(command, **pipes) for _ in range(4)]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.communicate(timeout=60) for process in processes] == 4 * [("40 160\n", "")]

@@ -15,6 +15,7 @@ from subgrid.evaluation.evaluation import Evaluation, interval_json
 from subgrid.evaluation.intervals import differences
 from subgrid.evaluation.scorecard import Scorecard
 from subgrid.evaluation.tables import plain
+from subgrid.netcdf import opened
 from subgrid.prediction.columns import Columns
 from subgrid.prediction.join import Joined
 from subgrid.prediction.store import PredictionManifest
@@ -128,9 +129,7 @@ def _holds_scores(path: Path) -> bool:
         if path.suffix == ".json":
             found = json.loads(path.read_text(encoding="utf-8"))
             return isinstance(found, dict) and {"by_variable", "intervals"} <= found.keys()
-        import netCDF4
-
-        with netCDF4.Dataset(path) as file:
+        with opened(path) as file:
             return {"r2", "rmse", "scored"} <= file.variables.keys()
     except (OSError, ValueError):
         return False

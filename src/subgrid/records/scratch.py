@@ -10,25 +10,35 @@ import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 from subgrid.errors import SubgridError
 
 _PREFIX = "subgrid-scratch-"
 _held: dict[tuple[Path, int], tuple[Path, int]] = {}
+_making = Lock()
 
 
 def own_folder(parent: Path) -> Path:
     """The folder of this process below ``parent``, made when first asked for; those of ended ones go before."""
     key = parent.resolve(), os.getpid()
-    while key not in _held or not _held[key][0].is_dir():
-        parent.mkdir(parents=True, exist_ok=True)
-        sweep(parent)
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        handle = os.open(folder, os.O_RDONLY)
-        with suppress(OSError):  # some file systems have no locks: there, nothing is swept either
-            fcntl.flock(handle, fcntl.LOCK_EX)  # another process may be sweeping it, before it is known to be ours
-        _held[key] = folder, handle
-    return _held[key][0]
+    with _making:  # the threads of a worker share one
+        while key not in _held or not _held[key][0].is_dir():
+            parent.mkdir(parents=True, exist_ok=True)
+            sweep(parent)
+            # Another process may sweep it away before it is locked: then there is no such folder, or soon none.
+            with suppress(FileNotFoundError):
+                _held[key] = _made(parent)
+        return _held[key][0]
+
+
+def _made(parent: Path) -> tuple[Path, int]:
+    """A new folder and an open handle that locks it."""
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+    handle = os.open(folder, os.O_RDONLY)
+    with suppress(OSError):  # some file systems have no locks: there, nothing is swept either
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    return folder, handle
 
 
 def refuse_small(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from subgrid.errors import DatasetError
+from subgrid.netcdf import opened
 from subgrid.records.blueprint import BUILD_FILE, SHARDS
 from subgrid.records.build import STATISTICS_FILE
 from subgrid.records.place import Folder
@@ -46,8 +47,6 @@ def _check_statistics(dataset: Dataset) -> None:
     for split, rows in dataset.splits.items():
         if (found := dataset.table(split).rows) != rows:
             raise DatasetError(f"{dataset.folder}: the statistics of {split} count {found} rows, there are {rows}")
-    import netCDF4
-
-    with dataset.place.local(STATISTICS_FILE) as path, netCDF4.Dataset(path) as file:
+    with dataset.place.local(STATISTICS_FILE) as path, opened(path) as file:
         if getattr(file, "dataset", None) != dataset.digest:
             raise DatasetError(f"{path}: the statistics are those of another data set")

@@ -13,6 +13,7 @@ import numpy as np
 
 from subgrid import __version__
 from subgrid.errors import DatasetError, SettingsError
+from subgrid.netcdf import opened
 from subgrid.records.files import PARTIAL, write_whole
 from subgrid.records.reader import Dataset
 from subgrid.representation.targets import old_weights
@@ -86,10 +87,8 @@ def _write(
     attributes: Mapping[str, str],
 ) -> None:
     """One variable a target, float64 (axis, lev) or (axis,), from ``values``, (axis, target_width)."""
-    import netCDF4
-
     name, labels = axis
-    with netCDF4.Dataset(path, "w", format="NETCDF4") as file:
+    with opened(path, "w", format="NETCDF4") as file:
         file.setncatts({**attributes, "variable_set": variables.name})
         file.createDimension(name, len(labels))
         file.createVariable(name, str, (name,))[:] = np.array(labels, dtype=object)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from subgrid.errors import InputError
+from subgrid.netcdf import opened
 from subgrid.schema.variables import LEVELS
 
 _COLUMN_FIELDS = ("lat", "lon", "area")
@@ -83,11 +84,8 @@ class Grid:
     @classmethod
     def read(cls, path: str | Path) -> "Grid":
         """Read a ClimSim grid file or a ``grid.nc`` of ours (lat, lon, area, hyam, hybm, hyai, hybi, P0)."""
-        import netCDF4
-
         try:
-            with netCDF4.Dataset(path) as file:
-                file.set_auto_mask(False)
+            with opened(path) as file:
                 missing = [item.name for item in fields(cls) if item.name not in file.variables]
                 if missing:
                     raise InputError(
@@ -101,9 +99,7 @@ class Grid:
 
     def write(self, path: str | Path) -> None:
         """Write the grid as a small NetCDF file with units, readable by xarray."""
-        import netCDF4
-
-        with netCDF4.Dataset(path, "w", format="NETCDF3_64BIT_DATA") as file:
+        with opened(path, "w", format="NETCDF3_64BIT_DATA") as file:
             for name, size in (("ncol", self.columns), ("lev", LEVELS), ("ilev", LEVELS + 1)):
                 file.createDimension(name, size)
             dimensions = dict.fromkeys(_COLUMN_FIELDS, ("ncol",)) | {"P0": ()}

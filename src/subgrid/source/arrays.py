@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from subgrid.errors import InputError
+from subgrid.netcdf import opened
 from subgrid.schema.variable_sets import VARIABLE_SETS, VariableSet
 from subgrid.schema.variables import TIME_STEP, Variable
 from subgrid.source.blocks import BlockSource, Places, Report, block_columns, blocks, unknown_places, whole_blocks
@@ -195,11 +196,8 @@ class _BlockReader:
 
 
 def _table(path: Path, variables: tuple[Variable, ...]) -> np.ndarray:
-    import netCDF4
-
     try:
-        with netCDF4.Dataset(path) as file:
-            file.set_auto_mask(False)
+        with opened(path) as file:
             found = [np.atleast_1d(np.asarray(file[item.name][...], dtype=np.float64)) for item in variables]
     except (OSError, IndexError) as error:
         raise InputError(f"{path}: expected one of ClimSim's published tables, but {error}") from error

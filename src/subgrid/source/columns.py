@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from subgrid.errors import InputError
+from subgrid.netcdf import opened
 from subgrid.schema.variable_sets import VariableSet
 from subgrid.schema.variables import TIME_STEP, Variable, variable
 from subgrid.source.ahead import Ahead
@@ -166,11 +167,8 @@ class _File:
 
 
 def _read_with_netcdf4(data: np.ndarray, where: str) -> dict[str, np.ndarray]:
-    import netCDF4
-
     try:
-        with netCDF4.Dataset("memory", memory=data.tobytes()) as file:
-            file.set_auto_mask(False)
+        with opened("memory", memory=data.tobytes()) as file:
             return {name: np.asarray(entry[...]) for name, entry in file.variables.items()}
     except (OSError, RuntimeError) as error:
         raise InputError(f"{where}: not a netCDF file, or a damaged one") from error

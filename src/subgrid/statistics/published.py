@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from subgrid.errors import DatasetError
+from subgrid.netcdf import opened
 from subgrid.schema.variables import FILL_LIMIT, Variable
 
 NO_STATISTICS = {
@@ -118,11 +119,8 @@ def _read_table(files: Mapping[str, Path], pooled: bool, inputs: tuple[Variable,
 
 def _read_file(path: Path, pooled: bool, inputs: tuple[Variable, ...]) -> tuple[dict[str, np.ndarray], list[str]]:
     """Numbers of the inputs that a file holds, and its other variables. Coordinates are variables here too."""
-    import netCDF4
-
     try:
-        with netCDF4.Dataset(path) as file:
-            file.set_auto_mask(False)
+        with opened(path) as file:
             found = {item.name: _numbers(file, item, pooled) for item in inputs if item.name in file.variables}
             others = [name for name in file.variables if name not in found]
     except (OSError, RuntimeError, ValueError) as error:

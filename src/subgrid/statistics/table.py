@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from subgrid.errors import DatasetError, SettingsError
+from subgrid.netcdf import opened
 from subgrid.schema.variable_sets import VariableSet, variable_set
 from subgrid.schema.variables import LEVELS, Variable
 from subgrid.statistics.moments import Moments
@@ -125,9 +126,7 @@ def _numbers(rows: list[list[float | None]]) -> np.ndarray:
 
 def write_tables(path: str | Path, tables: Mapping[str, Table], attributes: Mapping[str, str] | None = None) -> None:
     """Write tables by split as one self-describing NetCDF file (layout in the module's docstring)."""
-    import netCDF4
-
-    with netCDF4.Dataset(path, "w", format="NETCDF4") as file:
+    with opened(path, "w", format="NETCDF4") as file:
         file.setncatts({"title": _TITLE, **(attributes or {})})
         first = next(iter(tables.values()))
         file.variable_set = first.variables.name
@@ -160,11 +159,8 @@ def _with_std(moments: Moments) -> np.ndarray:
 
 def read_tables(path: str | Path) -> dict[str, Table]:
     """Read what ``write_tables`` wrote, by split; raises DatasetError for anything else."""
-    import netCDF4
-
     try:
-        with netCDF4.Dataset(path) as file:
-            file.set_auto_mask(False)
+        with opened(path) as file:
             variables = variable_set(file.variable_set)
             splits = [str(name) for name in file["split"][:]]
             return {split: _read_split(file, variables, place) for place, split in enumerate(splits)}
@@ -178,10 +174,8 @@ def refuse_other_file(path: Path) -> None:
     """Raise SettingsError where a file is there that ``write_tables`` did not write, or that belongs to a data set."""
     if not path.exists():
         return
-    import netCDF4
-
     try:
-        with netCDF4.Dataset(path) as file:
+        with opened(path) as file:
             ours, owned = getattr(file, "title", "") == _TITLE, hasattr(file, "dataset")
     except OSError:
         ours, owned = False, False

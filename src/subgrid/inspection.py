@@ -142,7 +142,7 @@ def _run(path: Path) -> dict[str, Any]:
         "last": scored[-1] if scored else None,
     }
     if latest:
-        found |= _learnt(checkpoint.read_card(folder.find_checkpoint(path)))
+        found |= _learnt(folder.followed(path, checkpoint.read_card))
     return found
 
 

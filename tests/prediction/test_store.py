@@ -1,12 +1,16 @@
 """Predictions on disk: what is written is read, what is unfinished or damaged is refused."""
 
+import contextlib
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from subgrid.errors import DatasetError
+from subgrid.errors import DatasetError, SettingsError
 from subgrid.prediction import store
 from subgrid.prediction.store import (
     PredictionManifest,
@@ -53,6 +57,10 @@ def written(out: Path, rows: np.ndarray, of: PredictionManifest, chunk: int = 7)
     return out
 
 
+def shard_of(out: Path, number: int) -> Path:
+    return out / "shards" / read_prediction_manifest(out).shards[number].name
+
+
 ROWS = np.random.default_rng(3).permutation(np.arange(1000, 1033))
 
 
@@ -79,7 +87,7 @@ def test_records_hold_the_row_where_the_layout_says(tmp_path: Path) -> None:
     of = manifest(3)
     written(tmp_path / "out", ROWS[:3], of)
     layout = prediction_layout(variable_set("v1"), rule=False, confidence=False)
-    data = (tmp_path / "out" / "shards" / "prediction-00000.tfrecord").read_bytes()
+    data = shard_of(tmp_path / "out", 0).read_bytes()
     assert len(data) == 3 * layout.stride
     for place in range(3):
         start = place * layout.stride + layout.offsets["row"]
@@ -104,7 +112,61 @@ def test_a_finished_prediction_stays_until_the_new_one_is_whole(tmp_path: Path) 
     assert StoredPrediction.open(out).rows.size == ROWS.size
     writer.finish()
     assert StoredPrediction.open(out).rows.size == 5
-    assert sorted(path.name for path in out.iterdir()) == ["prediction.json", "shards"]
+    assert sorted(path.name for path in out.iterdir()) == [".lock", "prediction.json", "shards"]
+
+
+STEPS = ["replace", "fsync", "unlink", "mkdir", "rmdir"]
+
+
+@pytest.mark.parametrize("other", [False, True], ids=["same", "other"])
+def test_a_process_killed_at_any_moment_leaves_a_whole_prediction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: bool
+) -> None:
+    """Every call that changes the disk is the last one once; the old prediction or the new one can be read then."""
+    old = manifest(ROWS.size)
+    new = old.model_copy(update={"checkpoint_digest": "d"} if other else {})
+    seen, calls, last = set(), 0, 1
+
+    class Killed(BaseException):
+        pass
+
+    def counted(call: Callable[..., Any]) -> Callable[..., Any]:
+        def one(*arguments: Any, **options: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls >= last:
+                raise Killed
+            return call(*arguments, **options)
+
+        return one
+
+    while True:
+        out = written(tmp_path / f"{last}", ROWS, old)
+        calls = 0
+        with monkeypatch.context() as patch:
+            for name in STEPS:
+                patch.setattr(os, name, counted(getattr(os, name)))
+            with contextlib.suppress(Killed):
+                written(out, ROWS, new)
+                break
+        found = StoredPrediction.open(out)
+        seen.add(found.manifest.checkpoint_digest)
+        assert np.array_equal(found.at(ROWS).prediction, arrays(ROWS, old)["prediction"])
+        assert StoredPrediction.open(written(out, ROWS, new)).manifest.identity == new.identity
+        names = {shard.name for shard in read_prediction_manifest(out).shards}
+        assert set(os.listdir(out / "shards")) == names
+        last += 1
+    assert last > 10 and seen == ({"c", "d"} if other else {"c"})
+
+
+def test_two_writers_do_not_share_a_folder(tmp_path: Path) -> None:
+    of = manifest(5)
+    writer = PredictionWriter(tmp_path / "out", of)
+    with pytest.raises(SettingsError, match="another process is writing into this folder"):
+        PredictionWriter(tmp_path / "out", of)
+    writer.add(arrays(ROWS[:5], of))
+    writer.finish()
+    assert StoredPrediction.open(written(tmp_path / "out", ROWS[:5], of)).rows.size == 5
 
 
 def test_too_few_rows_are_no_prediction(tmp_path: Path) -> None:
@@ -118,18 +180,18 @@ def test_too_few_rows_are_no_prediction(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", [0, 5000, -1])
 def test_a_flipped_bit_is_refused(tmp_path: Path, place: int) -> None:
     out = written(tmp_path / "out", ROWS, manifest(ROWS.size))
-    path = out / "shards" / "prediction-00001.tfrecord"
+    path = shard_of(out, 1)
     data = bytearray(path.read_bytes())
     data[place] ^= 4
     path.write_bytes(data)
     row = (place % len(data)) // (len(data) // SHARD_ROWS)
-    with pytest.raises(DatasetError, match=rf"prediction-00001\.tfrecord.*row {row} is damaged"):
+    with pytest.raises(DatasetError, match=rf"-00001\.tfrecord.*row {row} is damaged"):
         StoredPrediction.open(out)
 
 
 def test_a_cut_or_missing_shard_is_refused(tmp_path: Path) -> None:
     out = written(tmp_path / "out", ROWS, manifest(ROWS.size))
-    path = out / "shards" / "prediction-00003.tfrecord"
+    path = shard_of(out, 3)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DatasetError, match="00003.*the shard was cut"):
         StoredPrediction.open(out)

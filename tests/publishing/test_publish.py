@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from subgrid.disk import locked
 from subgrid.errors import DatasetError, SettingsError
 from subgrid.publishing.publish import PublishSettings, publish
 from subgrid.records.bucket import Fetching
@@ -76,6 +77,14 @@ def test_runs_and_predictions(work: Path, memory: Any) -> None:
         assert there == (work / name / last).read_bytes()
     with pytest.raises(SettingsError, match="found a run"):
         publish(work / "run", "memory://published/run", PublishSettings(kaggle="me/some-run"))
+
+
+def test_a_run_that_is_training_is_not_published(work: Path, memory: Any) -> None:
+    with locked(work / "run"), pytest.raises(SettingsError, match="another process is training into this folder"):
+        publish(work / "run", "memory://published/training")
+    assert not memory.exists("/published/training")
+    with locked(work / "run"):
+        assert publish(work / "run", "memory://published/training", PublishSettings(dry_run=True))[0].files > 3
 
 
 def test_sets_for_kaggle(data: Path, tmp_path: Path) -> None:

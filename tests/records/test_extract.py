@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from subgrid.errors import DatasetError
+from subgrid.disk import locked
+from subgrid.errors import DatasetError, SettingsError
 from subgrid.records import extract as module
 from subgrid.records.extract import ExtractSettings, extract
 from subgrid.records.reader import Dataset
@@ -128,3 +129,11 @@ def test_other_content_is_refused(data: Dataset, tmp_path: Path) -> None:
         extract(data, tmp_path / "out", ExtractSettings(split="validation", single=True))
     with pytest.raises(DatasetError, match="no split 'test'"):
         extract(data, tmp_path / "other", ExtractSettings(split="test"))
+
+
+def test_one_process_extracts_into_a_folder(data: Dataset, tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(SettingsError, match="another process is extracting into this folder"):
+        extract(data, tmp_path, ExtractSettings())
+    assert not list(tmp_path.glob("[!.]*"))
+    (tmp_path / ".extract.json.partial-0123abcd").write_text("{")  # what a process killed at its first mark leaves
+    assert len(extract(data, tmp_path, ExtractSettings())) == 6

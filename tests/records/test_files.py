@@ -94,12 +94,6 @@ def test_json_is_readable_by_others(tmp_path: Path) -> None:
     assert json.loads(text) == data and text.endswith("}\n")
 
 
-def test_a_folder_can_be_synced(tmp_path: Path) -> None:
-    files.sync_folder(tmp_path)
-    with pytest.raises(FileNotFoundError):
-        files.sync_folder(tmp_path / "gone")
-
-
 def test_a_full_disk_is_told_as_such_whatever_a_library_calls_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

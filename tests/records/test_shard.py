@@ -125,7 +125,7 @@ def test_a_disk_that_fails_at_the_end_leaves_nothing(
 
 
 @pytest.mark.usefixtures("way")
-@pytest.mark.parametrize("place", ["crc32c", "sync_folder"])
+@pytest.mark.parametrize("place", ["crc32c", "sync"])
 def test_an_interrupt_at_the_end_is_still_an_interrupt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:

@@ -228,3 +228,27 @@ def test_a_bucket_of_the_hub_that_is_not_there_holds_no_empty_data_set(
         store.exists("x")
     with pytest.raises(SubgridError, match=r"hf://buckets/me/absent/x: cannot be read \(BucketNotFoundError: 404"):
         store.read("x")
+
+
+@pytest.mark.parametrize("moves_over", [True, False])
+def test_a_file_is_replaced_also_where_nothing_moves_over_what_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moves_over: bool
+) -> None:
+    """Where a move replaces, the name never vanishes: parts that start together look at each other's plan."""
+    memory = type(fsspec.filesystem("memory"))
+    move, gone = memory.mv, []
+
+    def strict(self: Any, one: str, two: str, **more: Any) -> None:
+        if self.exists(two) and not moves_over:
+            raise FileExistsError(two)
+        move(self, one, two, **more)
+
+    monkeypatch.setattr(memory, "mv", strict)
+    remove = memory.rm_file
+    monkeypatch.setattr(memory, "rm_file", lambda self, path: (gone.append(path), remove(self, path)))
+    store = as_store("memory://replaced", tmp_path)
+    for content in (b"one", b"two"):
+        store.write("plan.json", lambda aside, content=content: aside.write_bytes(content))
+    assert store.read("plan.json") == b"two" and store.listing() == {"plan.json"}
+    assert any(path.endswith("/plan.json") for path in gone) == (not moves_over)
+    fsspec.filesystem("memory").rm("/replaced", recursive=True)

@@ -31,7 +31,7 @@ def test_a_report_is_a_page_and_its_figures(work: Path, tmp_path: Path, silent: 
     assert page == out / "index.html"
     assert "<h1>Mine</h1>" in page.read_text()
     assert sorted(path.name for path in (out / "figures").iterdir())[:2] == ["r2-by-variable.pdf", "r2-by-variable.png"]
-    assert [path.name for path in out.iterdir() if path.name.startswith(".")] == []
+    assert [path.name for path in out.iterdir() if path.name.startswith(".")] == [".lock"]
     (out / "figures" / "stale.png").touch()
     write_report(out, [str(work)], ReportSettings(), silent)
     assert not (out / "figures" / "stale.png").exists()
@@ -71,7 +71,7 @@ def test_ctrl_c_waits_for_the_end_of_a_figure_and_leaves_the_old_report(
         write_report(out, [str(work)], ReportSettings(title="new"), silent)
     assert len(drawn) == 1
     assert (out / "index.html").read_text() == before
-    assert not [path.name for path in out.iterdir() if path.name.startswith(".")]
+    assert [path.name for path in out.iterdir() if path.name.startswith(".")] == [".lock"]
 
 
 def test_foreign_folders_are_left_alone(work: Path, tmp_path: Path, silent: Progress) -> None:

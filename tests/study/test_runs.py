@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from subgrid.disk import locked
 from subgrid.errors import SettingsError
 from subgrid.records.reader import Dataset
 from subgrid.study import ledger
 from subgrid.study.crew import Crew
 from subgrid.study.runs import Workshop
-from subgrid.training import folder, metrics
+from subgrid.training import metrics
 from subgrid.training.loop import train
 
 STUDY = """
@@ -129,7 +130,7 @@ def test_a_run_that_somebody_still_trains_is_waited_for(
             raise TimeoutError
 
     monkeypatch.setattr(Crew, "pause", pause)
-    with folder.locked(workshop.out / "runs" / ALL[0]), pytest.raises(TimeoutError):
+    with locked(workshop.out / "runs" / ALL[0]), pytest.raises(TimeoutError):
         replace(workshop, say=said.append).carry_out()
     assert trainer.started == []
     assert sum("waiting for a process" in text for text in said) == 1
@@ -144,7 +145,7 @@ def test_a_folder_of_something_else_is_left_alone(trainer: Trainer, planned, wor
 
 def test_one_study_at_a_time(trainer: Trainer, workshop: Workshop) -> None:
     workshop.out.mkdir()
-    with folder.locked(workshop.out), pytest.raises(SettingsError, match="another process"):
+    with locked(workshop.out), pytest.raises(SettingsError, match="another process"):
         workshop.carry_out()
 
 
@@ -182,7 +183,7 @@ def test_a_study_killed_on_the_way_ends_as_its_runs_alone(planned, work: Path, t
     os.kill(running.pid, signal.SIGTERM)  # the study alone, which ends its run
     running.communicate(timeout=60)
     assert running.returncode == 143
-    with folder.locked(latest.parent):  # nobody trains there any more
+    with locked(latest.parent):  # nobody trains there any more
         pass
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
     assert done.returncode == 0, done.stderr

@@ -1,8 +1,6 @@
 """Names, pointers and folders of checkpoints."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -83,10 +81,39 @@ def test_a_pointer_is_replaced_as_a_whole(tmp_path: Path, monkeypatch: pytest.Mo
     assert folder.read_pointer(tmp_path, "latest") == "1"
 
 
-def test_two_processes_do_not_train_into_one_folder(tmp_path: Path) -> None:
-    code = "import sys, pathlib, subgrid.training.folder as folder\nwith folder.locked(pathlib.Path(sys.argv[1])): pass"
-    command = [sys.executable, "-c", code, str(tmp_path)]
-    with folder.locked(tmp_path):
-        other = subprocess.run(command, capture_output=True, text=True)
-    assert "another process is training" in other.stderr
-    assert subprocess.run(command).returncode == 0
+def test_a_checkpoint_that_goes_while_it_is_read_is_followed_by_the_next(tmp_path: Path) -> None:
+    """As ``predict RUN`` meets a training that goes on."""
+    complete(tmp_path, "1", "2")
+    folder.write_pointer(tmp_path, "latest", "1")
+
+    def read(path: Path) -> str:
+        if path.name == "1":
+            folder.write_pointer(tmp_path, "latest", "2")
+            folder.keep_only(tmp_path, {"2"})
+            raise DatasetError("a file of it is gone")
+        return path.name
+
+    assert folder.followed(tmp_path, read) == "2"
+    with pytest.raises(DatasetError, match="there is no checkpoint '1'"):
+        folder.followed(f"{tmp_path}@1", read)
+
+
+def test_a_pointer_that_moves_while_it_is_followed_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete(tmp_path, "2")
+    folder.write_pointer(tmp_path, "latest", "2")
+    answers, read = ["1"], folder.read_pointer
+    monkeypatch.setattr(folder, "read_pointer", lambda *given: answers.pop() if answers else read(*given))
+    assert folder.find_checkpoint(tmp_path).name == "2"
+
+
+def test_a_damaged_checkpoint_that_stays_is_told(tmp_path: Path) -> None:
+    complete(tmp_path, "1")
+    folder.write_pointer(tmp_path, "latest", "1")
+
+    def read(path: Path) -> None:
+        raise DatasetError("damaged")
+
+    with pytest.raises(DatasetError, match="damaged"):
+        folder.followed(tmp_path, read)

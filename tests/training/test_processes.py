@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from subgrid.disk import locked
 from subgrid.errors import SubgridError
 from subgrid.training import folder
 from subgrid.training.processes import Processes
@@ -198,7 +199,7 @@ def test_what_only_the_first_process_does_is_told_by_it_alone(train: Callable, t
     ends = train(2, "run", before=FULL)
     assert [end.code for end in ends] == [1, 0]
     assert "No space left on device" in ends[0].err and ends[1].err == ""
-    with folder.locked(tmp_path / "run"):
+    with locked(tmp_path / "run"):
         ends = train(2, "run")
     assert [end.code for end in ends] == [1, 0]
     assert "another process is training into this folder" in ends[0].err and ends[1].err == ""

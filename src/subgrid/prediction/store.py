@@ -1,18 +1,24 @@
 """A prediction on disk: a folder of equal-length records like a data set's, and ``prediction.json``, written last.
 
+    prediction.json                   names the shards; whoever is killed leaves the old prediction or the new one
+    shards/prediction-00000.tfrecord  numbered on behind those of the prediction that is replaced
+
 Each row holds ``row``, ``column``, ``time``, ``prediction`` (float64, physical units: the network's own values),
 ``rule`` (float64: what the cloud-water rule gives for ptend_q0002 at levels 12-26) and, from a network with that head,
 ``confidence`` (float32, the estimated absolute error in normalised units).
 """
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from subgrid.disk import LOCK, locked, sync
 from subgrid.errors import DatasetError, first_fault
 from subgrid.prediction.members import Blend, Member
 from subgrid.records.example import Feature, RecordLayout, pack
@@ -120,8 +126,18 @@ def _others(folder: Path, known: Sequence[str], start: str | None = None) -> Ite
             yield path.name
 
 
+def _next_number(shards: Path) -> int:
+    """The number behind those of all shards in a folder, 0 where there is none."""
+    names = [path.stem.removeprefix(_SHARD_NAME) for path in shards.glob(f"{_SHARD_NAME}*.tfrecord")]
+    return 1 + max((int(name) for name in names if name.isdecimal()), default=-1)
+
+
 class PredictionWriter:
-    """Writes a prediction whose number of rows is known; memory does not grow with it."""
+    """Writes a prediction whose number of rows is known; memory does not grow with it.
+
+    No other process writes into its folder until ``finish`` or ``abandon``. Raises SettingsError where one does
+    already, DatasetError where the folder holds something else.
+    """
 
     def __init__(self, out: Path, manifest: PredictionManifest) -> None:
         self.out, self.manifest = out, manifest
@@ -130,18 +146,21 @@ class PredictionWriter:
         self._shards: list[Shard] = []
         self._writer: ShardWriter | None = None
         self._place = self._written = 0
-        self._prepare()
+        self._alone = ExitStack()
+        self._refuse_strangers()
+        self._alone.enter_context(locked(out))
+        self._aside = out / UNDER_WAY  # a prediction that is there already stays until this one is whole
+        shutil.rmtree(self._aside, ignore_errors=True)
+        self._aside.mkdir()
+        self._first = _next_number(out / SHARDS)
 
-    def _prepare(self) -> None:
+    def _refuse_strangers(self) -> None:
         shards = self.out / SHARDS
-        strangers = sorted([*_others(self.out, (SHARDS, MANIFEST)), *_others(shards, (), _SHARD_NAME)])
+        strangers = sorted([*_others(self.out, (SHARDS, MANIFEST, LOCK)), *_others(shards, (), _SHARD_NAME)])
         if strangers:
             raise DatasetError(
                 f"{self.out}: expected an empty folder or a prediction, found {', '.join(strangers[:5])}"
             )
-        self._aside = self.out / UNDER_WAY  # a prediction that is there already stays until this one is whole
-        shutil.rmtree(self._aside, ignore_errors=True)
-        self._aside.mkdir(parents=True)
 
     def add(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Append rows; arrays by feature name, (row,) or (row, width)."""
@@ -158,7 +177,7 @@ class PredictionWriter:
 
     def _open(self) -> ShardWriter:
         rows = min(_SHARD_ROWS, self.manifest.rows - self._written)
-        path = self._aside / f"{_SHARD_NAME}{len(self._shards):05d}.tfrecord"
+        path = self._aside / f"{_SHARD_NAME}{self._first + len(self._shards):05d}.tfrecord"
         self._writer, self._place = ShardWriter(path, rows, self.layout.stride), 0
         return self._writer
 
@@ -172,14 +191,20 @@ class PredictionWriter:
         self._writer = None
 
     def finish(self) -> PredictionManifest:
-        """Write the manifest: only now the folder is a prediction."""
+        """Write the manifest: only now the folder is this prediction, and what was there before goes."""
         if self._writer is not None or self._written != self.manifest.rows:
             raise DatasetError(f"{self.out}: expected {self.manifest.rows} predicted rows, found {self._written}")
-        (self.out / MANIFEST).unlink(missing_ok=True)
-        shutil.rmtree(self.out / SHARDS, ignore_errors=True)
-        self._aside.rename(self.out / SHARDS)
+        shards, names = self.out / SHARDS, {shard.name for shard in self._shards}
+        shards.mkdir(exist_ok=True)
+        for name in names:
+            os.replace(self._aside / name, shards / name)
+        sync(shards)
         done = self.manifest.model_copy(update={"shards": tuple(self._shards)})
         write_json(self.out / MANIFEST, done.model_dump())
+        for path in shards.iterdir():
+            if path.name not in names:
+                path.unlink()
+        self.abandon()
         return done
 
     def abandon(self) -> None:
@@ -187,6 +212,7 @@ class PredictionWriter:
         if self._writer is not None:
             self._writer.abandon()
         shutil.rmtree(self._aside, ignore_errors=True)
+        self._alone.close()
 
 
 class StoredPrediction:

@@ -55,7 +55,7 @@ def _provenance(bundle: Bundle) -> tuple[Provenance, ...]:
         return (bundle.manifest.provenance,)
     if isinstance(bundle.manifest, PredictionManifest):
         return bundle.manifest.provenance
-    return checkpoint.provenance_of(checkpoint.read_card(folder.find_checkpoint(bundle.path)))
+    return checkpoint.provenance_of(folder.followed(bundle.path, checkpoint.read_card))
 
 
 def card(bundle: Bundle, title: str, licence: str) -> str:
@@ -119,7 +119,7 @@ def _dataset(manifest: Manifest) -> list[str]:
 
 
 def _run(path: Path) -> list[str]:
-    found = checkpoint.read_card(folder.find_checkpoint(path))
+    found = folder.followed(path, checkpoint.read_card)
     scores = {key: f"{value:.4f}" for key, value in (found.get("scores") or {}).items() if isinstance(value, float)}
     facts = {"network": found["recipe"]["model"]["name"], "parameters": f"{found['parameters']:,}",
              "rows learnt": f"{found['rows']:,}", "variable set": found["variables"],

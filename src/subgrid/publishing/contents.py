@@ -84,11 +84,16 @@ def bundle(path: Path) -> Bundle:
         return _dataset(path)
     if (path / PREDICTION).exists():
         return _prediction(path)
-    if (path / LATEST).exists() and (path / "recipe.yaml").exists():
+    if holds_run(path):
         return _run(path)
     raise DatasetError(
         f"{path}: expected a finished data set, a run with a checkpoint or a prediction, found none of them"
     )
+
+
+def holds_run(path: Path) -> bool:
+    """Whether a folder is that of a run with a checkpoint."""
+    return (path / LATEST).exists() and (path / "recipe.yaml").exists()
 
 
 def _dataset(path: Path) -> Bundle:

@@ -1,13 +1,15 @@
 """Publishing: what is missing at the target is sent, and the file that makes it whole comes last."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from subgrid.disk import locked
 from subgrid.errors import DatasetError, SettingsError
 from subgrid.publishing.card import CARD, KAGGLE, LONGEST_TITLE, card, kaggle_metadata, licence_of
-from subgrid.publishing.contents import Bundle, bundle, crc32c_of, size_of
+from subgrid.publishing.contents import Bundle, bundle, crc32c_of, holds_run, size_of
 from subgrid.publishing.targets import Target, open_target
 from subgrid.records.merge import merge
 from subgrid.records.plan import Part
@@ -65,11 +67,14 @@ def publish(
 
     Raises:
         DatasetError: ``path`` is nothing that can be published, or damaged; the target is not there.
-        SettingsError: a name, a licence or a target that cannot be used.
+        SettingsError: a name, a licence or a target that cannot be used; somebody trains into the run.
         TransferError: the target cannot be reached.
     """
     if settings.sets == 1:
-        return [_one(bundle(path), target, settings, progress, patience)]
+        with ExitStack() as stack:
+            if not settings.dry_run and holds_run(path):
+                stack.enter_context(locked(path, "training into"))  # what is sent must not change on the way
+            return [_one(bundle(path), target, settings, progress, patience)]
     with TemporaryDirectory(prefix="subgrid-") as scratch:
         found = []
         for number in range(1, settings.sets + 1):

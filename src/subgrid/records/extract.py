@@ -21,8 +21,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from subgrid.disk import locked, sync
 from subgrid.errors import DatasetError, MissingExtraError, SettingsError, SubgridError
-from subgrid.records.files import PARTIAL, sync_folder, write_json, write_whole
+from subgrid.records.files import PARTIAL, write_json, write_whole
 from subgrid.records.kaggle_tables import kaggle_files, write_kaggle_file
 from subgrid.records.ledger import plain
 from subgrid.records.reader import Batch, Dataset
@@ -64,7 +65,7 @@ def extract(dataset: Dataset, out: Path, settings: ExtractSettings, progress: Re
 
     Raises:
         DatasetError: no such split, or ``out`` holds something else.
-        SettingsError: Kaggle's tables in float32.
+        SettingsError: Kaggle's tables in float32, or another process is extracting into ``out``.
         MissingExtraError: zarr is not installed.
         SubgridError: the disk is too small.
     """
@@ -74,25 +75,33 @@ def extract(dataset: Dataset, out: Path, settings: ExtractSettings, progress: Re
     total = sum(dataset.rows(split) for split in splits)
     mark = {"format": FORMAT, "data": dataset.digest, "variable_set": dataset.variables.name, "normalisation": "none",
             "units": "SI, as in the table of variables", **asdict(settings), "splits": splits}  # fmt: skip
-    if _begun(out, mark):
+    _refuse_strangers(out)
+    with locked(out, "extracting into"):
+        if _begun(out, mark):
+            return _found(out)
+        width = dataset.variables.input_width + dataset.variables.target_width
+        _refuse_small_disk(out, total * width * settings.dtype.itemsize, settings.format)
+        write = {"npy": _npy, "zarr": _zarr, "parquet": _parquet, "kaggle": _kaggle}[settings.format]
+        done = 0
+        for split in splits:
+            for rows in write(dataset, split, out, settings):
+                done += rows
+                if progress:
+                    progress(done, total)
+        write_json(out / MARK, {**mark, "complete": True})
         return _found(out)
-    width = dataset.variables.input_width + dataset.variables.target_width
-    _refuse_small_disk(out, total * width * settings.dtype.itemsize, settings.format)
-    write = {"npy": _npy, "zarr": _zarr, "parquet": _parquet, "kaggle": _kaggle}[settings.format]
-    done = 0
-    for split in splits:
-        for rows in write(dataset, split, out, settings):
-            done += rows
-            if progress:
-                progress(done, total)
-    write_json(out / MARK, {**mark, "complete": True})
-    return _found(out)
+
+
+def _refuse_strangers(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise DatasetError(f"{out}: expected a folder to extract into, found a file")
+    found = sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) if out.exists() else []
+    if found and MARK not in found:
+        raise DatasetError(f"{out}: expected an empty folder, found {', '.join(found[:5])}")
 
 
 def _begun(out: Path, mark: dict[str, Any]) -> bool:
     """Whether all of it is there already; marks the folder as begun otherwise."""
-    if out.exists() and not out.is_dir():
-        raise DatasetError(f"{out}: expected a folder to extract into, found a file")
     if (out / MARK).exists():
         before = plain(out / MARK)
         complete = before.pop("complete", False)
@@ -102,9 +111,6 @@ def _begun(out: Path, mark: dict[str, Any]) -> bool:
                 f"{out}: holds what was extracted otherwise ({', '.join(differing)} differ); use another folder"
             )
         return bool(complete)
-    if out.exists() and (strangers := sorted(path.name for path in out.iterdir())):
-        raise DatasetError(f"{out}: expected an empty folder, found {', '.join(strangers[:5])}")
-    out.mkdir(parents=True, exist_ok=True)
     write_json(out / MARK, {**mark, "complete": False})
     return False
 
@@ -162,7 +168,7 @@ def _npy(dataset: Dataset, split: str, out: Path, settings: ExtractSettings) -> 
             os.fsync(file.fileno())
     for aside, name in zip(asides, shapes, strict=True):
         os.replace(aside, out / name)
-    sync_folder(out)
+    sync(out)
 
 
 def _zarr(dataset: Dataset, split: str, out: Path, settings: ExtractSettings) -> Iterator[int]:
@@ -197,7 +203,16 @@ def _zarr_store(zarr: ModuleType, dataset: Dataset, split: str, out: Path, setti
             array[place : place + len(batch.row)] = values
         place += len(batch.row)
         yield len(batch.row)
+    _sync_all(aside)
     os.replace(aside, path)
+    sync(out)
+
+
+def _sync_all(store: Path) -> None:
+    """Wait until the files of a store and the names of its folders are on disk."""
+    for folder, _, names in os.walk(store):
+        for path in (*(Path(folder, name) for name in names), Path(folder)):
+            sync(path)
 
 
 def _zarr_array(

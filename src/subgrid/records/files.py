@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from subgrid.disk import sync
 from subgrid.errors import SettingsError, SubgridError
 
 PARTIAL = ".partial-"
@@ -22,15 +23,6 @@ _FULL = 1 << 20
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
-def sync_folder(folder: Path) -> None:
-    """Make renames inside a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Call ``write`` with a path beside ``path``, sync what it wrote and rename it to ``path``.
 
@@ -39,13 +31,9 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     aside = path.with_name(f".{path.name}{PARTIAL}{uuid.uuid4().hex[:8]}")
     try:
         write(aside)
-        handle = os.open(aside, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync(aside)
         os.replace(aside, path)
-        sync_folder(path.parent)
+        sync(path.parent)
     except (OSError, RuntimeError) as error:
         raise SubgridError(
             f"{path}: cannot be written ({_reason(error, path.parent)}); nothing is lost: mend that and run the same "

@@ -17,8 +17,9 @@ from types import TracebackType
 
 import numpy as np
 
+from subgrid.disk import sync
 from subgrid.errors import SubgridError
-from subgrid.records.files import PARTIAL, sync_folder
+from subgrid.records.files import PARTIAL
 from subgrid.records.framing import crc32c
 
 IN_MEMORY = 256_000_000
@@ -53,9 +54,7 @@ class ShardWriter:
         self._map: mmap.mmap | None = None
         self._bytes: np.ndarray | None = None
         with self._room():
-            self._file = os.open(self._partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-            with suppress(OSError):  # ours while we live, see `remove_partials`; some file systems have no locks
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._file = _locked_file(self._partial)
             if mapped:
                 os.posix_fallocate(self._file, 0, self.size)
         if mapped:
@@ -98,7 +97,7 @@ class ShardWriter:
             self._release()
             os.fsync(self._file)
             os.replace(self._partial, self.path)
-            sync_folder(self.path.parent)
+            sync(self.path.parent)
         os.close(self._file)
         self._file = -1
         return checksum
@@ -128,6 +127,17 @@ class ShardWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.abandon()
+
+
+def _locked_file(path: Path) -> int:
+    """A new file, ours while we live, see ``remove_partials``; some file systems have no locks."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file).st_nlink:
+            return file
+        os.close(file)  # swept by another builder before it was locked
 
 
 def _write(file: int, data: np.ndarray, place: int) -> None:

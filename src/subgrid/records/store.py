@@ -17,8 +17,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
+from subgrid.disk import sync
 from subgrid.errors import DatasetError, SettingsError, SubgridError
-from subgrid.records.files import PARTIAL, sync_folder, write_whole
+from subgrid.records.files import PARTIAL, write_whole
 from subgrid.records.scratch import own_folder, sweep
 from subgrid.source import locations
 from subgrid.source.locations import file_system, is_remote, shown, there_is
@@ -26,8 +27,6 @@ from subgrid.source.retries import PAUSES, cause_of, enduring, limited, reason, 
 from subgrid.source.urls import local_path
 
 _OBJECT_STORES = {"gs", "gcs", "s3", "s3a", "abfs", "abfss", "az", "adl", "oci", "oss", "r2", "hf"}
-
-
 _SLOWEST = 100_000
 """Bytes a second; an upload that is slower counts as failed: one of 64 MB after eleven minutes."""
 _UPLOADS = 3
@@ -116,7 +115,7 @@ class LocalStore:
         """See ``Store``."""
         (self.folder / name).unlink(missing_ok=True)
         with suppress(OSError):
-            sync_folder((self.folder / name).parent)
+            sync((self.folder / name).parent)
 
     def begin(self, folders: tuple[str, ...]) -> None:
         """See ``Store``."""
@@ -228,9 +227,13 @@ class RemoteStore:
             try:
                 system.makedirs(parent, exist_ok=True)
                 system.put_file(str(made), aside)
-                if system.exists(path):
+                try:
+                    system.mv(aside, path)
+                except Exception:
+                    if not system.exists(path):
+                        raise
                     system.rm_file(path)  # not every file system moves over what is there
-                system.mv(aside, path)
+                    system.mv(aside, path)
             except BaseException:
                 with suppress(Exception):
                     system.rm_file(aside)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from subgrid.disk import locked
 from subgrid.errors import DatasetError
 from subgrid.records.files import PARTIAL, write_whole
 from subgrid.report import FIGURES, PAGE, PREDICTIONS
@@ -39,11 +40,17 @@ def write_report(out: Path, arguments: Sequence[str], settings: ReportSettings, 
         progress: opens a display for a stage.
 
     Raises:
-        DatasetError, SettingsError, InputError: what cannot be read, found or compared.
+        DatasetError, SettingsError, InputError: what cannot be read, found or compared; SettingsError also where
+            another process writes a report into ``out``.
         SubgridError: a figure that cannot be drawn, by name.
         KeyboardInterrupt, SystemExit: Ctrl-C or SIGTERM, after the figure under way.
     """
     refuse_foreign(out)
+    with locked(out, "writing a report into"):
+        return _write(out, arguments, settings, progress)
+
+
+def _write(out: Path, arguments: Sequence[str], settings: ReportSettings, progress: Progress) -> Path:
     subjects = resolve(arguments, settings.truth, out, progress)
     cases = [study(subject, progress) for subject in subjects]
     same_targets(cases)

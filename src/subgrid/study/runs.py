@@ -19,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from subgrid.disk import locked
 from subgrid.errors import SettingsError
 from subgrid.records.reader import Dataset
 from subgrid.study import ledger
@@ -108,7 +109,7 @@ class Workshop:
         crew = Crew(jobs)
         _refuse_foreign(self.out)
         self.rows(), self.lines()  # what cannot be is refused before anything is written
-        with folder.locked(self.out), _terminated():
+        with locked(self.out, "running the study of"), _terminated():
             (self.out / "runs").mkdir(exist_ok=True)
             if retry:
                 ledger.drop_failed(self.out)
@@ -167,7 +168,7 @@ def _wait_for(place: Path, crew: Crew, say: Say) -> None:
     told = False
     while True:
         try:
-            with folder.locked(place):
+            with locked(place, "training into"):
                 return
         except SettingsError:
             if not told:

@@ -243,6 +243,11 @@ def load_weights(network: torch.nn.Module, weights: Mapping[str, Tensor], where:
     network.load_state_dict(dict(weights))
 
 
+def _read_emulator(path: Path) -> tuple[Path, dict[str, Any], dict[str, Tensor]]:
+    card = read_card(path)
+    return path, card, _read_tensors(path / "model.safetensors", card)
+
+
 def load_emulator(run: str | Path, device: str | torch.device = "cpu") -> tuple[Emulator, CheckpointInfo]:
     """The emulator of ``RUN`` (its latest checkpoint), ``RUN@best`` or ``RUN@NAME``, ready to predict.
 
@@ -250,12 +255,11 @@ def load_emulator(run: str | Path, device: str | torch.device = "cpu") -> tuple[
         DatasetError: there is no such checkpoint, or it is damaged.
         SettingsError: a name that is no name.
     """
-    path = folder.find_checkpoint(run)
-    card = read_card(path)
+    path, card, weights = folder.followed(run, _read_emulator)
     table = Table.from_json(card["statistics"])
     grid = grid_from_json(card["grid"])
     emulator = build_emulator(emulator_settings(card["recipe"]), table, grid)
-    load_weights(emulator.network, _read_tensors(path / "model.safetensors", card), str(path))
+    load_weights(emulator.network, weights, str(path))
     digest = _text_digest(card)
     info = CheckpointInfo(path, path.name, digest, card, table, grid)
     return emulator.to(device).eval(), info

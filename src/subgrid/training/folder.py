@@ -6,14 +6,15 @@
 soon as it has its name: it is written under a name that starts with a dot, synced, and renamed.
 """
 
-import fcntl
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
+from subgrid.disk import sync
 from subgrid.errors import DatasetError, SettingsError
 
 POINTERS = ("latest", "best")
@@ -22,6 +23,7 @@ DATA = "data"
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _ASIDE = ".writing-"
+_Read = TypeVar("_Read")
 
 
 def split_name(run: str | Path) -> tuple[Path, str]:
@@ -42,21 +44,39 @@ def split_name(run: str | Path) -> tuple[Path, str]:
 
 def find_checkpoint(run: str | Path) -> Path:
     """The folder of the checkpoint that ``RUN`` or ``RUN@NAME`` means; raises DatasetError when there is none."""
-    folder, name = split_name(run)
-    if name in POINTERS:
-        pointed = read_pointer(folder, name)
+    folder, asked = split_name(run)
+    name = asked
+    if asked in POINTERS:
+        pointed = read_pointer(folder, asked)
         if pointed is None:
             raise DatasetError(
-                f"{folder}: expected a run with a file {name!r} that names a checkpoint, found "
+                f"{folder}: expected a run with a file {asked!r} that names a checkpoint, found "
                 f"{'none' if folder.is_dir() else 'no such folder'}; train one with: subgrid train RECIPE --data "
                 f"DATASET --out {folder}"
             )
         name = pointed
     path = folder / "checkpoints" / name
     if not path.is_dir():
+        if asked in POINTERS and read_pointer(folder, asked) != name:
+            return find_checkpoint(run)  # a training that goes on has taken it away meanwhile
         known = ", ".join(checkpoint_names(folder)) or "none"
         raise DatasetError(f"{folder}: there is no checkpoint {name!r}; there are: {known}")
     return path
+
+
+def followed(run: str | Path, read: Callable[[Path], _Read]) -> _Read:
+    """What ``read`` finds in the folder of the checkpoint that ``run`` means.
+
+    A training that goes on takes a checkpoint away once the next one stands: then the next one is read. Raises
+    DatasetError when there is no checkpoint, and what ``read`` raises when one stays.
+    """
+    while True:
+        path = find_checkpoint(run)
+        try:
+            return read(path)
+        except DatasetError:
+            if path.is_dir():
+                raise
 
 
 def checkpoint_names(run: Path) -> list[str]:
@@ -92,15 +112,6 @@ def write_text(path: Path, text: str) -> None:
     sync(path.parent)
 
 
-def sync(path: Path) -> None:
-    """Wait until a file or the entries of a folder are on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 @contextmanager
 def new_checkpoint(run: Path, name: str) -> Iterator[Path]:
     """A folder to write a checkpoint into; it gets its name when the block ends well, and is removed when not."""
@@ -131,17 +142,3 @@ def keep_only(run: Path, names: set[str]) -> None:
             shutil.rmtree(gone, ignore_errors=True)
     for path in run.glob(".*.new"):
         path.unlink(missing_ok=True)
-
-
-@contextmanager
-def locked(run: Path) -> Iterator[None]:
-    """Keep other processes from training into the same folder; the lock falls with the process, however it ends."""
-    run.mkdir(parents=True, exist_ok=True)
-    with open(run / ".lock", "w", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SettingsError(
-                f"{run}: another process is training into this folder; wait for it or end it"
-            ) from error
-        yield

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 
+from subgrid.disk import locked
 from subgrid.errors import DatasetError, SettingsError, SubgridError
 from subgrid.records.reader import Dataset
 from subgrid.training import checkpoint, folder, machine
@@ -96,7 +97,7 @@ def _train(
 
     def enter() -> tuple[str | None, str]:
         _refuse_foreign(out)
-        stack.enter_context(folder.locked(out))
+        stack.enter_context(locked(out, "training into"))
         latest = folder.read_pointer(out, "latest")
         if latest:
             _refuse_other(out, latest, recipe, sources)

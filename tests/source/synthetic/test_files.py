@@ -40,7 +40,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_layout_and_names(written: Path) -> None:
-    assert list(contents(written))[:2] == ["synthetic.json", "synthetic_grid-info.nc"]
+    assert list(contents(written))[:3] == [".lock", "synthetic.json", "synthetic_grid-info.nc"]
     assert len(pairs_below(written)) == 4
     assert (written / "train/0001-02/E3SM-MMF.mli.0001-02-01-00000.nc").exists()
     assert Grid.read(written / "synthetic_grid-info.nc").digest == fibonacci_grid(12).digest

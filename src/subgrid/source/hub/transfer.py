@@ -4,8 +4,6 @@ What has come lies in ``NAME.partial``; it holds a beginning of the file and sur
 file's own name whose size and digest are not those of the listing.
 """
 
-import errno
-import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Mapping
@@ -13,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from subgrid.disk import sync, taken
 from subgrid.errors import SubgridError
 from subgrid.source.hub.pace import RETRIED, Pace, asked_wait
 from subgrid.source.hub.repository import RemoteFile, Repository, no_access
@@ -256,14 +255,9 @@ class Transfer:
 
     def _lock(self) -> bool:
         """Keep the partial file to this process, where the file system can; False while another has it."""
-        try:
-            fcntl.flock(self._partial, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not taken(self._partial):
             self._waited = True
             return False
-        except OSError as error:
-            if error.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK):
-                raise
         try:
             same = os.path.samestat(os.fstat(self._partial.fileno()), os.stat(f"{self.path}{PARTIAL}"))
         except FileNotFoundError:
@@ -274,8 +268,4 @@ class Transfer:
     def _settle(self) -> None:
         os.fsync(self._partial)
         os.replace(f"{self.path}{PARTIAL}", self.path)
-        handle = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync(self.path.parent)

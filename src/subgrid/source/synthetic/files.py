@@ -19,7 +19,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 import subgrid
+from subgrid.disk import LOCK, locked
 from subgrid.errors import DatasetError, SubgridError
+from subgrid.netcdf import opened
 from subgrid.physics.pressure import midpoint_pressure
 from subgrid.schema.grid import Grid
 from subgrid.schema.variables import TIME_STEP
@@ -129,24 +131,32 @@ def write_climate(
     """Write the steps that ``settings`` name below ``out``; those already there are kept.
 
     ``progress(done, all)`` is called after every step. Memory: one step of all columns.
-    Raises DatasetError if ``out`` holds something else, InputError for a bad grid file, SettingsError for a bad date,
-    SubgridError where the disk is full.
+    Raises DatasetError if ``out`` holds something else, InputError for a bad grid file, SettingsError for a bad date or
+    where another process writes there, SubgridError where the disk is full.
     """
     settings = settings or SyntheticSettings()
     out, times = Path(out), settings.times()
     grid = read_grid_file(settings.grid) if settings.grid else fibonacci_grid(settings.columns)
     try:
-        _claim(out, settings, grid)
-        run = _Run(out, settings, World.make(grid, settings.seed))
-        for index in range(len(times)):
-            run.write(index)
-            if progress:
-                progress(index + 1, len(times))
+        _refuse_strangers(out)
+        with locked(out, "writing steps into"):
+            _claim(out, settings, grid)
+            run = _Run(out, settings, World.make(grid, settings.seed))
+            for index in range(len(times)):
+                run.write(index)
+                if progress:
+                    progress(index + 1, len(times))
     except OSError as error:
         raise SubgridError(
             f"{out}: cannot be written ({error.strerror or error}); whole steps are kept: mend that and run the same "
             "command again"
         ) from error
+
+
+def _refuse_strangers(out: Path) -> None:
+    found = {item.name for item in out.iterdir() if item.suffix != _ASIDE} - {LOCK} if out.exists() else set()
+    if found and SETTINGS_FILE not in found:
+        raise DatasetError(f"{out}: is not empty and holds no {SETTINGS_FILE}; choose another folder")
 
 
 def _claim(out: Path, settings: SyntheticSettings, grid: Grid) -> None:
@@ -162,9 +172,6 @@ def _claim(out: Path, settings: SyntheticSettings, grid: Grid) -> None:
                 f"{out}: holds a synthetic climate made with other settings ({', '.join(differing)} differ); "
                 f"choose another folder, or delete this one"
             )
-    elif out.exists() and any(item.suffix != _ASIDE for item in out.iterdir()):
-        raise DatasetError(f"{out}: is not empty and holds no {SETTINGS_FILE}; choose another folder")
-    out.mkdir(parents=True, exist_ok=True)
     _replace(where, lambda path: path.write_text(json.dumps(record, indent=2) + "\n"))
     _replace(out / GRID_FILE, grid.write)
 
@@ -241,10 +248,7 @@ class _Run:
 
 
 def _read_state(path: Path) -> State:
-    import netCDF4
-
-    with netCDF4.Dataset(path) as file:
-        file.set_auto_mask(False)
+    with opened(path) as file:
         names = State.names()
         return State.of({name: file[name][...].T for name in names})
 

@@ -1,0 +1,76 @@
+"""Locks hold between processes and fall with them; where a file system has none, nobody is kept out."""
+
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from subgrid.disk import locked, sync, taken
+from subgrid.errors import SettingsError
+
+HOLDS = """
+import pathlib, sys, time
+from subgrid.disk import locked
+with locked(pathlib.Path(sys.argv[1]), "writing poems into"):
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_folder_is_for_one_process_until_it_ends_however_it_ends(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "folder"
+    other = subprocess.Popen([sys.executable, "-c", HOLDS, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert other.stdout is not None and other.stdout.readline() == "locked\n"
+    with (
+        pytest.raises(SettingsError, match=rf"^{folder}: another process is painting this folder; wait for it or end"),
+        locked(folder, "painting"),
+    ):
+        pass
+    other.kill()
+    other.wait()
+    with locked(folder):
+        pass
+
+
+def test_a_file_is_taken_once(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with open(path, "wb") as one, open(path, "rb") as two:
+        assert taken(one) and not taken(two)
+        one.close()
+        assert taken(two)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_a_file_system_without_locks_keeps_nobody_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refuses(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refuses)
+    with locked(tmp_path), locked(tmp_path):
+        pass
+
+
+def test_a_lock_that_fails_for_another_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", refuses)
+    with pytest.raises(OSError, match="Input/output"), locked(tmp_path):
+        pass
+
+
+def test_files_and_folders_are_synced_by_their_own_handles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: seen.append(os.readlink(f"/proc/self/fd/{handle}")))
+    (tmp_path / "a").write_text("a")
+    sync(tmp_path / "a")
+    sync(tmp_path)
+    assert seen == [str(tmp_path / "a"), str(tmp_path)]
+    with pytest.raises(FileNotFoundError):
+        sync(tmp_path / "gone")

@@ -70,7 +70,7 @@ def test_a_draw_is_planned_built_in_parts_merged_and_repaired(subgrid, synthetic
     shard.unlink()
     shard.write_bytes(content[:-1])
     repaired = subgrid("verify", f"file://{tmp_path / 'data'}", "--repair")
-    assert repaired.code == 1 and "training-00001: taken back; run the same build again" in repaired.err
+    assert repaired.code == 1 and "training-00001: taken back" in repaired.err
     assert subgrid("build", synthetic_source, tmp_path / "data", *options).code == 0
     assert shard.read_bytes() == content and subgrid("verify", tmp_path / "data").code == 0
     assert Dataset.open(tmp_path / "data").digest == digest

@@ -179,6 +179,15 @@ def test_a_file_that_is_listed_but_absent_is_a_gap(subgrid, hub: Any, tmp_path: 
     assert f"{lost} is listed, but absent" in (tmp_path / "download-gaps.txt").read_text()
 
 
+def test_each_part_keeps_its_own_gaps(subgrid, hub: Any, tmp_path: Path) -> None:
+    lost = "train/0001-02/E3SM-MMF.mlo.0001-02-01-00000.nc"  # of part 1
+    hub.lost.add(lost)
+    for index in (1, 2):
+        assert subgrid("download", tmp_path, *DAY, "--part", f"{index}/2").code == 0
+    first, second = ((tmp_path / f"download-gaps-{index}-of-2.txt").read_text() for index in (1, 2))
+    assert lost in first and lost not in second
+
+
 def test_a_disk_that_is_too_small_is_refused_unless_forced(
     subgrid, refused, hub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from subgrid.errors import DatasetError
 from subgrid.records.build import Prepared, build
 from subgrid.records.manifest import read_manifest
 from subgrid.records.repair import take_back
+from subgrid.records.store import LocalStore
 from subgrid.records.verify import verify
 
 Ready = Callable[..., Prepared]
@@ -40,3 +41,34 @@ def test_an_unfinished_build_has_nothing_to_take_back(spoilt: Path) -> None:
     (spoilt / "dataset.json").unlink()
     with pytest.raises(DatasetError, match="an unfinished build"):
         take_back(spoilt)
+
+
+def test_a_repair_that_was_stopped_can_be_begun_again(
+    ready: Ready, spoilt: Path, built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped after each removal once; the data set stays one that can be repaired until all damage is taken back."""
+    for number in (2, 5):
+        (spoilt / "shards" / f"training-0000{number}.tfrecord").unlink()
+    remove, allowed = LocalStore.remove, 0
+
+    def stopped(self: LocalStore, name: str) -> None:
+        nonlocal allowed
+        if not allowed:
+            raise KeyboardInterrupt
+        allowed -= 1
+        remove(self, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStore, "remove", stopped)
+        for removals in (0, 1, 0, 1, 1):
+            allowed = removals
+            with pytest.raises(KeyboardInterrupt):
+                take_back(spoilt)
+            assert (spoilt / "dataset.json").exists() and verify_finds(spoilt)
+    take_back(spoilt)
+    assert build(ready(), spoilt) is not None
+    assert verify(spoilt) == [] and read_manifest(spoilt).digest == read_manifest(built).digest
+
+
+def verify_finds(folder: Path) -> bool:
+    return any("training-00002" in line for line in verify(folder))

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -106,6 +107,28 @@ def test_a_run_hands_on_its_lines(library: Library, data, tiny, tmp_path: Path) 
         (found["rows"], found["loss"]["total"]) for found in lines[:-1]
     ]
     assert library.closed == [True]
+
+
+def test_runs_of_a_study_that_begin_together_share_an_experiment() -> None:
+    """MLflow refuses to make an experiment that another run has made since it was looked for."""
+
+    class Client:
+        def __init__(self) -> None:
+            self.looked = 0
+
+        def get_experiment_by_name(self, name: str) -> Any:
+            self.looked += 1
+            return SimpleNamespace(experiment_id="7") if self.looked > 1 else None
+
+        def create_experiment(self, name: str) -> str:
+            raise RuntimeError("RESOURCE_ALREADY_EXISTS")
+
+    run = loggers.MLflow.__new__(loggers.MLflow)
+    run._client = Client()
+    assert run._experiment("subgrid") == "7"
+    run._client.get_experiment_by_name = lambda name: None
+    with pytest.raises(RuntimeError, match="ALREADY_EXISTS"):
+        run._experiment("subgrid")
 
 
 @pytest.mark.slow

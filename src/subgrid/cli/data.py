@@ -219,7 +219,8 @@ def verify(
                 f"--repair {shown(dataset)}: only a local folder can be repaired; build the data set again"
             )
         for name in take_back(local_path(dataset)):
-            terminal.say(f"{name}: taken back; run the same build again")
+            terminal.say(f"{name}: taken back")
+        terminal.say(f"{dataset}: run the same build again")
     if wrong:
         raise typer.Exit(1)
     print(f"{shown(dataset)}: every row is whole")

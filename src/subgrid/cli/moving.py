@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from subgrid.source.hub.plan import DownloadPlan
     from subgrid.source.hub.repository import RemoteFile
 
-PLAN_FILE, GAPS_FILE = "download.json", "download-gaps.txt"
+PLAN_FILE, GAPS = "download.json", "download-gaps"
 _SHOWN = 10  # gaps and failures that are shown in full
 
 
@@ -76,10 +76,11 @@ def download(
         terminal.as_json(told) if as_json else print(f"{out}: a dry run, nothing was kept")
         return
     out.mkdir(parents=True, exist_ok=True)
-    _write_gaps(out, gaps)
+    gaps_file = out / (f"{GAPS}.txt" if part == "1/1" else f"{GAPS}-{chosen.index}-of-{chosen.count}.txt")
+    _write_gaps(gaps_file, gaps)
     with transfers("download") as show:
         outcome = Download(request, out, files, workers, verify, show).run()
-    _write_gaps(out, gaps, outcome.absent)
+    _write_gaps(gaps_file, gaps, outcome.absent)
     _finish(outcome)
     if as_json:
         terminal.as_json(told | asdict(outcome))
@@ -168,7 +169,7 @@ def _write_plan(path: Path, plan: "DownloadPlan") -> None:
     write_json(path, plan.to_json())
 
 
-def _write_gaps(out: Path, gaps: dict[str, str], absent: Sequence[str] = ()) -> None:
+def _write_gaps(path: Path, gaps: dict[str, str], absent: Sequence[str] = ()) -> None:
     """A line for each step that is not whole on the hub, and for each file that it lists but does not have."""
     from subgrid.records.files import write_whole
 
@@ -176,9 +177,9 @@ def _write_gaps(out: Path, gaps: dict[str, str], absent: Sequence[str] = ()) -> 
         f"{name} is listed, but absent" for name in absent
     ]
     if lines:
-        write_whole(out / GAPS_FILE, lambda aside: aside.write_text("\n".join(lines) + "\n"))
+        write_whole(path, lambda aside: aside.write_text("\n".join(lines) + "\n"))
     else:
-        (out / GAPS_FILE).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def _finish(outcome: "Outcome") -> None:

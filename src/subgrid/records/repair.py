@@ -14,15 +14,13 @@ from subgrid.records.store import LocalStore
 
 
 def take_back(folder: Path) -> list[str]:
-    """Remove the manifest and the statistics, then the reports of groups with a damaged or missing shard; their names.
+    """Remove the reports of groups with a damaged or missing shard, then statistics and manifest; the groups' names.
 
     A group whose own report is damaged goes too. Strangers in the folder stay. Raises DatasetError where the folder is
     no data set, or has no blueprint to build by.
     """
     dataset, blueprint, store = Dataset.open(folder), read_blueprint(folder), LocalStore(folder)
     whole = {shard.name for shard in dataset.manifest.shards if not _damaged(folder, shard, dataset.layout)}
-    store.remove(MANIFEST)  # first: from here on it is an unfinished build
-    store.remove(STATISTICS_FILE)
     taken = []
     for group in blueprint.groups:
         try:
@@ -34,6 +32,8 @@ def take_back(folder: Path) -> list[str]:
         if not sound:
             store.remove(report_name(group))
             taken.append(group.name)
+    store.remove(STATISTICS_FILE)
+    store.remove(MANIFEST)  # last: a repair that was stopped can be begun again, and an unfinished build could not
     return taken
 
 

@@ -138,13 +138,22 @@ class MLflow:
             self._client.update_run(identity, status="RUNNING")
             return
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT)
-        known = self._client.get_experiment_by_name(name)
-        experiment = known.experiment_id if known else self._client.create_experiment(name)
-        info = self._client.create_run(experiment, run_name=out.name).info
+        info = self._client.create_run(self._experiment(name), run_name=out.name).info
         self.identity, self._start = info.run_id, info.start_time
         parameters = [Param(name, text) for name, text in _texts(about)]
         for start in range(0, len(parameters), 100):  # the most that MLflow takes at once
             self._client.log_batch(self.identity, params=parameters[start : start + 100])
+
+    def _experiment(self, name: str) -> str:
+        """The id of an experiment, which is made where there is none; runs of a study may begin at the same moment."""
+        if known := self._client.get_experiment_by_name(name):
+            return str(known.experiment_id)
+        try:
+            return str(self._client.create_experiment(name))
+        except Exception:
+            if known := self._client.get_experiment_by_name(name):
+                return str(known.experiment_id)
+            raise
 
     def log(self, rows: int, figures: Mapping[str, float]) -> None:
         """Add a point; its time follows from the run's, so that MLflow takes the same point twice as one."""

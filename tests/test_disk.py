@@ -1,5 +1,6 @@
 """Locks hold between processes and fall with them; where a file system has none, nobody is kept out."""
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -9,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from subgrid.disk import locked, sync, taken
+from subgrid.disk import locked, sync, taken, unchanged
 from subgrid.errors import SettingsError
 
 HOLDS = """
 import pathlib, sys, time
 from subgrid.disk import locked
-with locked(pathlib.Path(sys.argv[1]), "writing poems into"):
+with locked(pathlib.Path(sys.argv[1])):
     print("locked", flush=True)
     time.sleep(60)
 """
@@ -26,13 +27,38 @@ def test_a_folder_is_for_one_process_until_it_ends_however_it_ends(tmp_path: Pat
     other = subprocess.Popen([sys.executable, "-c", HOLDS, str(folder)], stdout=subprocess.PIPE, text=True)
     assert other.stdout is not None and other.stdout.readline() == "locked\n"
     with (
-        pytest.raises(SettingsError, match=rf"^{folder}: another process is painting this folder; wait for it or end"),
-        locked(folder, "painting"),
+        pytest.raises(
+            SettingsError, match=rf"^{folder}: another process is at work in this folder; wait for it or end"
+        ),
+        locked(folder),
     ):
         pass
     other.kill()
     other.wait()
     with locked(folder):
+        pass
+
+
+def test_a_folder_that_was_made_for_nothing_goes_again(tmp_path: Path) -> None:
+    with contextlib.suppress(KeyboardInterrupt), locked(tmp_path / "new"):
+        raise KeyboardInterrupt
+    assert os.listdir(tmp_path) == []
+    with locked(tmp_path / "kept"):
+        (tmp_path / "kept" / "file").write_text("x")
+    with locked(tmp_path / "kept"):
+        (tmp_path / "kept" / "file").unlink()
+    assert os.listdir(tmp_path / "kept") == [".lock"], "it was there before"
+
+
+def test_readers_share_a_folder_and_keep_writers_out(tmp_path: Path) -> None:
+    with unchanged(tmp_path):
+        assert os.listdir(tmp_path) == [], "nobody has ever written here"
+    with locked(tmp_path), pytest.raises(SettingsError, match="at work in this folder"), unchanged(tmp_path):
+        pass
+    busy = pytest.raises(SettingsError, match="at work in this folder")
+    with unchanged(tmp_path), unchanged(tmp_path), busy, locked(tmp_path):
+        pass
+    with locked(tmp_path):
         pass
 
 

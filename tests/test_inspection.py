@@ -10,7 +10,8 @@ import pytest
 from servers import web_server
 from subgrid.errors import DatasetError, InputError
 from subgrid.inspection import inspect
-from subgrid.prediction.store import PredictionWriter, StoredPrediction
+from subgrid.prediction.store import StoredPrediction
+from subgrid.prediction.writer import PredictionWriter
 from subgrid.records.blueprint import BuildSettings
 from subgrid.records.build import Running, build, prepare
 from subgrid.records.extract import ExtractSettings, extract

@@ -4,7 +4,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -16,13 +16,13 @@ LOCK = ".lock"
 _NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 
 
-def taken(file: IO[bytes] | int) -> bool:
-    """Lock an open file for this process alone, without waiting; False while another has it.
+def taken(file: IO[bytes], shared: bool = False) -> bool:
+    """Lock an open file for this process alone, or for it and others that share it; False while somebody else has it.
 
     True on a file system that has no locks, such as Lustre mounted without them: nobody can have it there.
     """
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:
@@ -41,13 +41,37 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def locked(folder: Path, work: str = "writing into") -> Iterator[None]:
-    """Keep other processes out of a folder, which is made where there is none, while this one is ``work`` it.
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from writing into a folder. It is made where there is none, and goes again if nothing came.
 
-    Raises SettingsError where another is at it.
+    Raises SettingsError where another process is at work there.
     """
+    made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / LOCK, "ab") as file:
-        if not taken(file):
-            raise SettingsError(f"{folder}: another process is {work} this folder; wait for it or end it")
+        if not taken(file) or not os.fstat(file.fileno()).st_nlink:
+            raise _busy(folder)
+        try:
+            yield
+        finally:
+            if made and os.listdir(folder) == [LOCK]:
+                (folder / LOCK).unlink()
+                with suppress(OSError):
+                    folder.rmdir()
+
+
+@contextmanager
+def unchanged(folder: Path) -> Iterator[None]:
+    """Keep others from writing into a folder that is read, by what ``locked`` left there; nothing is written.
+
+    Raises SettingsError where another process is at work there.
+    """
+    with ExitStack() as stack:
+        with suppress(FileNotFoundError):
+            if not taken(stack.enter_context(open(folder / LOCK, "rb")), shared=True):
+                raise _busy(folder)
         yield
+
+
+def _busy(folder: Path) -> SettingsError:
+    return SettingsError(f"{folder}: another process is at work in this folder; wait for it or end it")

@@ -36,9 +36,9 @@ def inspect(place: str | Path) -> dict[str, Any]:
     if read_pointer(path):
         return _dataset(path)
     if "@" in path.name and not path.exists():  # RUN@NAME
-        from subgrid.training.folder import find_checkpoint
+        from subgrid.training.folder import followed
 
-        path = find_checkpoint(path)
+        return followed(path, _checkpoint)
     if not path.is_dir():
         raise DatasetError(f"{path}: expected a folder, found {'a file' if path.exists() else 'nothing'}")
     for names, describe in _MARKS.items():

@@ -11,7 +11,7 @@ _alone = RLock()
 
 @contextmanager
 def opened(path: str | Path, mode: Literal["r", "w"] = "r", **options: Any) -> Iterator[Any]:
-    """A ``netCDF4.Dataset``, values as they are stored, closed behind the block; other threads wait outside.
+    """A ``netCDF4.Dataset``, no value masked, closed behind the block; other threads wait outside.
 
     Raises OSError or RuntimeError, as netCDF4 does, for what is no netCDF file or a damaged one.
     """

@@ -8,7 +8,8 @@ import pytest
 import typer
 
 from subgrid.cli.combining import register
-from subgrid.prediction.store import PredictionManifest, PredictionWriter, StoredPrediction
+from subgrid.prediction.store import PredictionManifest, StoredPrediction
+from subgrid.prediction.writer import PredictionWriter
 
 
 def test_all_commands_are_there() -> None:

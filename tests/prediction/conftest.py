@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from subgrid.prediction.store import PredictionManifest, PredictionWriter
+from subgrid.prediction.store import PredictionManifest
+from subgrid.prediction.writer import PredictionWriter
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from subgrid.errors import DatasetError, SettingsError
-from subgrid.prediction import ensemble, store, together
+from subgrid.prediction import ensemble, together, writer
 from subgrid.prediction.ensemble import combine, mean_of, open_members
 from subgrid.prediction.members import Blend
 from subgrid.prediction.store import PredictionManifest, StoredPrediction
@@ -22,7 +22,7 @@ EQUAL = Blend(method="equal")
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_SHARD_ROWS", 10)
+    monkeypatch.setattr(writer, "_SHARD_ROWS", 10)
     monkeypatch.setattr(together, "_ROWS", 7)
 
 

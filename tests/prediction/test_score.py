@@ -10,7 +10,8 @@ from subgrid.errors import DatasetError
 from subgrid.prediction.columns import DatasetColumns, open_columns
 from subgrid.prediction.predict import predict
 from subgrid.prediction.score import ScoreSettings, climatology, score
-from subgrid.prediction.store import PredictionManifest, PredictionWriter, StoredPrediction
+from subgrid.prediction.store import PredictionManifest, StoredPrediction
+from subgrid.prediction.writer import PredictionWriter
 from subgrid.records.reader import Dataset
 from subgrid.schema.variable_sets import scored_columns, variable_set
 from subgrid.training.checkpoint import load_emulator

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from subgrid.errors import DatasetError, InputError
-from subgrid.prediction.store import PredictionManifest, PredictionWriter, StoredPrediction
+from subgrid.prediction.store import PredictionManifest, StoredPrediction
 from subgrid.prediction.submission import Corrections, submit
 from subgrid.prediction.weights import new_weights
+from subgrid.prediction.writer import PredictionWriter
 from subgrid.representation.targets import old_weights
 from subgrid.schema.variable_sets import variable_set
 from subgrid.source import tables

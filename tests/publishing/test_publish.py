@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from subgrid.disk import locked
+from made_predictions import ROWS, manifest, written
+from subgrid.disk import locked, unchanged
 from subgrid.errors import DatasetError, SettingsError
+from subgrid.prediction.store import StoredPrediction
 from subgrid.publishing.publish import PublishSettings, publish
 from subgrid.records.bucket import Fetching
 from subgrid.records.cache import Cache
@@ -80,11 +82,24 @@ def test_runs_and_predictions(work: Path, memory: Any) -> None:
 
 
 def test_a_run_that_is_training_is_not_published(work: Path, memory: Any) -> None:
-    with locked(work / "run"), pytest.raises(SettingsError, match="another process is training into this folder"):
+    with locked(work / "run"), pytest.raises(SettingsError, match="another process is at work in this folder"):
         publish(work / "run", "memory://published/training")
     assert not memory.exists("/published/training")
-    with locked(work / "run"):
-        assert publish(work / "run", "memory://published/training", PublishSettings(dry_run=True))[0].files > 3
+    with unchanged(work / "run"):  # another publication may be under way
+        assert publish(work / "run", "memory://published/training")[0].files > 3
+
+
+def test_a_prediction_that_replaced_another_replaces_it_at_the_target_too(memory: Any, tmp_path: Path) -> None:
+    of, url = manifest(ROWS.size), "memory://published/replaced"
+    publish(written(tmp_path / "out", ROWS, of), url)
+    written(tmp_path / "out", ROWS[::-1], of.model_copy(update={"checkpoint_digest": "d"}))
+    publish(tmp_path / "out", url)
+    assert [name.rpartition("/")[2] for name in memory.ls("/published/replaced/shards", detail=False)] == [
+        "prediction-00000.tfrecord"
+    ]
+    memory.get("/published/replaced", str(tmp_path / "back"), recursive=True)
+    found = StoredPrediction.open(tmp_path / "back")
+    assert found.manifest.checkpoint_digest == "d" and np.array_equal(found.at(ROWS).row, ROWS)
 
 
 def test_sets_for_kaggle(data: Path, tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ def test_a_blueprint_survives_the_round_trip(ready: Ready, tmp_path: Path) -> No
 
 
 def test_laying_it_again_changes_nothing(ready: Ready, tmp_path: Path) -> None:
+    (tmp_path / ".lock").touch()  # of a command that was interrupted here
     ready().blueprint.lay(tmp_path)
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     ready().blueprint.lay(tmp_path)

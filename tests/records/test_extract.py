@@ -132,7 +132,7 @@ def test_other_content_is_refused(data: Dataset, tmp_path: Path) -> None:
 
 
 def test_one_process_extracts_into_a_folder(data: Dataset, tmp_path: Path) -> None:
-    with locked(tmp_path), pytest.raises(SettingsError, match="another process is extracting into this folder"):
+    with locked(tmp_path), pytest.raises(SettingsError, match="another process is at work in this folder"):
         extract(data, tmp_path, ExtractSettings())
     assert not list(tmp_path.glob("[!.]*"))
     (tmp_path / ".extract.json.partial-0123abcd").write_text("{")  # what a process killed at its first mark leaves

@@ -24,6 +24,12 @@ def first_plates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write, "sections", few)
 
 
+def test_what_cannot_be_shown_leaves_no_folder(tmp_path: Path, silent: Progress) -> None:
+    with pytest.raises(DatasetError):
+        write_report(tmp_path / "report", [str(tmp_path / "no run")], ReportSettings(), silent)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.usefixtures("first_plates")
 def test_a_report_is_a_page_and_its_figures(work: Path, tmp_path: Path, silent: Progress) -> None:
     out = tmp_path / "report"

@@ -52,6 +52,7 @@ def test_the_files_say_what_the_rows_hold(data: Path, tmp_path: Path) -> None:
 def test_what_was_interrupted_is_written_again_and_strangers_are_refused(data: Path, tmp_path: Path) -> None:
     dataset = Dataset.open(data)
     write_auxiliary(tmp_path, [dataset], {"training": dataset.table()})
+    (tmp_path / ".lock").touch()  # of a command that was interrupted here
     (tmp_path / "weights.nc").rename(tmp_path / ".weights.nc.partial-0123abcd")
     write_auxiliary(tmp_path, [dataset], {"training": dataset.table()})
     assert (tmp_path / "weights.nc").exists()

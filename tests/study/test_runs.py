@@ -90,8 +90,8 @@ def test_checkpoints_go_unless_they_are_kept(trainer: Trainer, workshop: Worksho
     kept = {
         run.name: sorted(path.name for path in (workshop.out / "runs" / run.name).iterdir()) for run in workshop.runs
     }
-    assert kept["base.seed-1"] == [".lock", "checkpoints", "latest", "metrics.jsonl"]
-    assert kept["training.loss=huber.seed-1"] == [".lock", "metrics.jsonl"]
+    assert kept["base.seed-1"] == ["checkpoints", "latest", "metrics.jsonl"]
+    assert kept["training.loss=huber.seed-1"] == ["metrics.jsonl"]
 
 
 def test_a_failed_run_is_noted_and_tried_again_when_asked(trainer: Trainer, workshop: Workshop) -> None:

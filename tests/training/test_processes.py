@@ -202,7 +202,7 @@ def test_what_only_the_first_process_does_is_told_by_it_alone(train: Callable, t
     with locked(tmp_path / "run"):
         ends = train(2, "run")
     assert [end.code for end in ends] == [1, 0]
-    assert "another process is training into this folder" in ends[0].err and ends[1].err == ""
+    assert "another process is at work in this folder" in ends[0].err and ends[1].err == ""
 
 
 @pytest.mark.slow

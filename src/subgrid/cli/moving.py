@@ -76,7 +76,7 @@ def download(
         terminal.as_json(told) if as_json else print(f"{out}: a dry run, nothing was kept")
         return
     out.mkdir(parents=True, exist_ok=True)
-    gaps_file = out / (f"{GAPS}.txt" if part == "1/1" else f"{GAPS}-{chosen.index}-of-{chosen.count}.txt")
+    gaps_file = out / (f"{GAPS}.txt" if chosen.count == 1 else f"{GAPS}-{chosen.index}-of-{chosen.count}.txt")
     _write_gaps(gaps_file, gaps)
     with transfers("download") as show:
         outcome = Download(request, out, files, workers, verify, show).run()

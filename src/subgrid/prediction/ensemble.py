@@ -23,11 +23,11 @@ from subgrid.prediction.store import (
     MANIFEST,
     PredictedRows,
     PredictionManifest,
-    PredictionWriter,
     StoredPrediction,
     read_prediction_manifest,
 )
 from subgrid.prediction.together import Given, Together
+from subgrid.prediction.writer import PredictionWriter
 from subgrid.records.provenance import distinct
 
 Report = Callable[[int, int], None]
@@ -62,10 +62,10 @@ def combine(
             done += found[0].row.size
             if progress:
                 progress(done, manifest.rows)
+        return writer.finish()
     except BaseException:
         writer.abandon()
         raise
-    return writer.finish()
 
 
 def _mean(found: Sequence[PredictedRows], share: np.ndarray, manifest: PredictionManifest) -> dict[str, np.ndarray]:

@@ -14,10 +14,10 @@ from subgrid.prediction.columns import Columns, InputChunk
 from subgrid.prediction.store import (
     MANIFEST,
     PredictionManifest,
-    PredictionWriter,
     StoredPrediction,
     read_prediction_manifest,
 )
+from subgrid.prediction.writer import PredictionWriter
 from subgrid.records.provenance import distinct
 from subgrid.schema.variable_sets import VariableSet
 from subgrid.training.checkpoint import CheckpointInfo
@@ -79,10 +79,10 @@ def predict(
             done += chunk.row.size
             if progress:
                 progress(done, columns.rows)
+        return writer.finish()
     except BaseException:
         writer.abandon()
         raise
-    return writer.finish()
 
 
 def _kept(out: Path, manifest: PredictionManifest) -> PredictionManifest | None:

@@ -8,24 +8,19 @@ Each row holds ``row``, ``column``, ``time``, ``prediction`` (float64, physical 
 ``confidence`` (float32, the estimated absolute error in normalised units).
 """
 
-import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from subgrid.disk import LOCK, locked, sync
 from subgrid.errors import DatasetError, first_fault
 from subgrid.prediction.members import Blend, Member
-from subgrid.records.example import Feature, RecordLayout, pack
-from subgrid.records.files import PARTIAL, write_json
+from subgrid.records.example import Feature, RecordLayout
+from subgrid.records.files import PARTIAL
 from subgrid.records.ledger import Shard
 from subgrid.records.provenance import Provenance
-from subgrid.records.shard import ShardWriter
 from subgrid.records.shards import open_shard
 from subgrid.schema.variable_sets import VariableSet, variable_set
 
@@ -33,8 +28,7 @@ FORMAT = "subgrid-prediction/1"
 MANIFEST = "prediction.json"
 SHARDS = "shards"
 UNDER_WAY = f".{SHARDS}{PARTIAL}new"
-_SHARD_ROWS = 16_384
-_SHARD_NAME = "prediction-"
+SHARD_START = "prediction-"
 
 
 class PredictionManifest(BaseModel):
@@ -116,103 +110,9 @@ def prediction_layout(variables: VariableSet, rule: bool, confidence: bool) -> R
     return RecordLayout(tuple(features), aligned=("rule", "prediction"))
 
 
-def _others(folder: Path, known: Sequence[str], start: str | None = None) -> Iterator[str]:
-    """What stands in a folder but for known names, names with a known start and files half-written."""
-    if folder.exists() and not folder.is_dir():
-        raise DatasetError(f"{folder}: expected a folder to write the prediction into, found a file")
-    for path in folder.iterdir() if folder.exists() else ():
-        ours = path.name in known or (start is not None and path.name.startswith(start))
-        if not ours and PARTIAL not in path.name:
-            yield path.name
-
-
-def _next_number(shards: Path) -> int:
-    """The number behind those of all shards in a folder, 0 where there is none."""
-    names = [path.stem.removeprefix(_SHARD_NAME) for path in shards.glob(f"{_SHARD_NAME}*.tfrecord")]
-    return 1 + max((int(name) for name in names if name.isdecimal()), default=-1)
-
-
-class PredictionWriter:
-    """Writes a prediction whose number of rows is known; memory does not grow with it.
-
-    No other process writes into its folder until ``finish`` or ``abandon``. Raises SettingsError where one does
-    already, DatasetError where the folder holds something else.
-    """
-
-    def __init__(self, out: Path, manifest: PredictionManifest) -> None:
-        self.out, self.manifest = out, manifest
-        variables = variable_set(manifest.variable_set)
-        self.layout = prediction_layout(variables, manifest.rule, manifest.confidence)
-        self._shards: list[Shard] = []
-        self._writer: ShardWriter | None = None
-        self._place = self._written = 0
-        self._alone = ExitStack()
-        self._refuse_strangers()
-        self._alone.enter_context(locked(out))
-        self._aside = out / UNDER_WAY  # a prediction that is there already stays until this one is whole
-        shutil.rmtree(self._aside, ignore_errors=True)
-        self._aside.mkdir()
-        self._first = _next_number(out / SHARDS)
-
-    def _refuse_strangers(self) -> None:
-        shards = self.out / SHARDS
-        strangers = sorted([*_others(self.out, (SHARDS, MANIFEST, LOCK)), *_others(shards, (), _SHARD_NAME)])
-        if strangers:
-            raise DatasetError(
-                f"{self.out}: expected an empty folder or a prediction, found {', '.join(strangers[:5])}"
-            )
-
-    def add(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Append rows; arrays by feature name, (row,) or (row, width)."""
-        records = pack(self.layout, arrays)
-        while records.shape[0]:
-            writer = self._writer or self._open()
-            take = min(records.shape[0], writer.size // self.layout.stride - self._place)
-            writer.put(np.arange(self._place, self._place + take), records[:take])
-            self._place += take
-            self._written += take
-            records = records[take:]
-            if self._place * self.layout.stride == writer.size:
-                self._close()
-
-    def _open(self) -> ShardWriter:
-        rows = min(_SHARD_ROWS, self.manifest.rows - self._written)
-        path = self._aside / f"{_SHARD_NAME}{self._first + len(self._shards):05d}.tfrecord"
-        self._writer, self._place = ShardWriter(path, rows, self.layout.stride), 0
-        return self._writer
-
-    def _close(self) -> None:
-        assert self._writer is not None
-        name, size = self._writer.path.name, self._writer.size
-        checksum = self._writer.finish()
-        self._shards.append(
-            Shard(name=name, split="prediction", rows=size // self.layout.stride, bytes=size, crc32c=checksum)
-        )
-        self._writer = None
-
-    def finish(self) -> PredictionManifest:
-        """Write the manifest: only now the folder is this prediction, and what was there before goes."""
-        if self._writer is not None or self._written != self.manifest.rows:
-            raise DatasetError(f"{self.out}: expected {self.manifest.rows} predicted rows, found {self._written}")
-        shards, names = self.out / SHARDS, {shard.name for shard in self._shards}
-        shards.mkdir(exist_ok=True)
-        for name in names:
-            os.replace(self._aside / name, shards / name)
-        sync(shards)
-        done = self.manifest.model_copy(update={"shards": tuple(self._shards)})
-        write_json(self.out / MANIFEST, done.model_dump())
-        for path in shards.iterdir():
-            if path.name not in names:
-                path.unlink()
-        self.abandon()
-        return done
-
-    def abandon(self) -> None:
-        """Remove what was written; the prediction that was there before stays."""
-        if self._writer is not None:
-            self._writer.abandon()
-        shutil.rmtree(self._aside, ignore_errors=True)
-        self._alone.close()
+def shard_name(number: int) -> str:
+    """What a shard of a prediction is called."""
+    return f"{SHARD_START}{number:05d}.tfrecord"
 
 
 class StoredPrediction:

@@ -9,9 +9,10 @@ import google_crc32c
 
 from subgrid.errors import DatasetError
 from subgrid.prediction.store import MANIFEST as PREDICTION
-from subgrid.prediction.store import PredictionManifest, read_prediction_manifest
+from subgrid.prediction.store import PredictionManifest, read_prediction_manifest, shard_name
 from subgrid.records.blueprint import BUILD_FILE, GRID_FILE, PARTS, PLAN_FILE, SHARDS
 from subgrid.records.build import STATISTICS_FILE
+from subgrid.records.files import as_json
 from subgrid.records.ledger import Shard
 from subgrid.records.manifest import MANIFEST as DATASET
 from subgrid.records.manifest import Manifest, read_manifest
@@ -84,16 +85,11 @@ def bundle(path: Path) -> Bundle:
         return _dataset(path)
     if (path / PREDICTION).exists():
         return _prediction(path)
-    if holds_run(path):
+    if (path / LATEST).exists() and (path / "recipe.yaml").exists():
         return _run(path)
     raise DatasetError(
         f"{path}: expected a finished data set, a run with a checkpoint or a prediction, found none of them"
     )
-
-
-def holds_run(path: Path) -> bool:
-    """Whether a folder is that of a run with a checkpoint."""
-    return (path / LATEST).exists() and (path / "recipe.yaml").exists()
 
 
 def _dataset(path: Path) -> Bundle:
@@ -106,9 +102,15 @@ def _dataset(path: Path) -> Bundle:
 
 
 def _prediction(path: Path) -> Bundle:
+    """Shards numbered from 0 on, whatever the prediction replaced here: so it replaces that at the target too."""
     manifest = read_prediction_manifest(path)
-    shards = _shards(path, manifest.shards)
-    return Bundle("prediction", path, _present(path, [*shards, PREDICTION]), shards, manifest)
+    _shards(path, manifest.shards)
+    names = [shard_name(number) for number in range(len(manifest.shards))]
+    named = tuple(replace(shard, name=name) for shard, name in zip(manifest.shards, names, strict=True))
+    files = {f"{SHARDS}/{name}": path / SHARDS / shard.name for shard, name in zip(manifest.shards, names, strict=True)}
+    text = as_json(manifest.model_copy(update={"shards": named}).model_dump())
+    checksums = {f"{SHARDS}/{shard.name}": shard.crc32c for shard in named}
+    return Bundle("prediction", path, {**files, PREDICTION: text.encode()}, checksums, manifest)
 
 
 def _run(path: Path) -> Bundle:

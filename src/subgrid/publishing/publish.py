@@ -1,15 +1,14 @@
 """Publishing: what is missing at the target is sent, and the file that makes it whole comes last."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from subgrid.disk import locked
+from subgrid.disk import unchanged
 from subgrid.errors import DatasetError, SettingsError
 from subgrid.publishing.card import CARD, KAGGLE, LONGEST_TITLE, card, kaggle_metadata, licence_of
-from subgrid.publishing.contents import Bundle, bundle, crc32c_of, holds_run, size_of
+from subgrid.publishing.contents import Bundle, bundle, crc32c_of, size_of
 from subgrid.publishing.targets import Target, open_target
 from subgrid.records.merge import merge
 from subgrid.records.plan import Part
@@ -67,13 +66,11 @@ def publish(
 
     Raises:
         DatasetError: ``path`` is nothing that can be published, or damaged; the target is not there.
-        SettingsError: a name, a licence or a target that cannot be used; somebody trains into the run.
+        SettingsError: a name, a licence or a target that cannot be used; somebody writes into ``path``.
         TransferError: the target cannot be reached.
     """
     if settings.sets == 1:
-        with ExitStack() as stack:
-            if not settings.dry_run and holds_run(path):
-                stack.enter_context(locked(path, "training into"))  # what is sent must not change on the way
+        with unchanged(path):
             return [_one(bundle(path), target, settings, progress, patience)]
     with TemporaryDirectory(prefix="subgrid-") as scratch:
         found = []

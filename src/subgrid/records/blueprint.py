@@ -9,6 +9,7 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
+from subgrid.disk import LOCK
 from subgrid.errors import DatasetError, InputError, SettingsError
 from subgrid.records.example import Feature, RecordLayout
 from subgrid.records.plan import Group, Plan, make_groups, parse_plan
@@ -174,7 +175,7 @@ def _told_apart(one: Plan, other: Plan) -> tuple[str, str]:
 
 
 def _refuse_strangers(store: Store) -> None:
-    strangers = sorted(store.listing() - {SHARDS, PARTS, BUILD_FILE, PLAN_FILE, GRID_FILE, SOURCE_FILE})
+    strangers = sorted(store.listing() - {SHARDS, PARTS, BUILD_FILE, PLAN_FILE, GRID_FILE, SOURCE_FILE, LOCK})
     if strangers:
         raise DatasetError(
             f"{store.label()}: expected an empty folder or an unfinished build, found {', '.join(strangers[:5])}"

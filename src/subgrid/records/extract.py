@@ -76,9 +76,12 @@ def extract(dataset: Dataset, out: Path, settings: ExtractSettings, progress: Re
     mark = {"format": FORMAT, "data": dataset.digest, "variable_set": dataset.variables.name, "normalisation": "none",
             "units": "SI, as in the table of variables", **asdict(settings), "splits": splits}  # fmt: skip
     _refuse_strangers(out)
-    with locked(out, "extracting into"):
-        if _begun(out, mark):
+    if _complete(out, mark):
+        return _found(out)
+    with locked(out):
+        if _complete(out, mark):
             return _found(out)
+        write_json(out / MARK, {**mark, "complete": False})
         width = dataset.variables.input_width + dataset.variables.target_width
         _refuse_small_disk(out, total * width * settings.dtype.itemsize, settings.format)
         write = {"npy": _npy, "zarr": _zarr, "parquet": _parquet, "kaggle": _kaggle}[settings.format]
@@ -100,19 +103,18 @@ def _refuse_strangers(out: Path) -> None:
         raise DatasetError(f"{out}: expected an empty folder, found {', '.join(found[:5])}")
 
 
-def _begun(out: Path, mark: dict[str, Any]) -> bool:
-    """Whether all of it is there already; marks the folder as begun otherwise."""
-    if (out / MARK).exists():
-        before = plain(out / MARK)
-        complete = before.pop("complete", False)
-        if before != mark:
-            differing = sorted(key for key in mark if before.get(key) != mark[key])
-            raise DatasetError(
-                f"{out}: holds what was extracted otherwise ({', '.join(differing)} differ); use another folder"
-            )
-        return bool(complete)
-    write_json(out / MARK, {**mark, "complete": False})
-    return False
+def _complete(out: Path, mark: dict[str, Any]) -> bool:
+    """Whether all of it is there already; raises DatasetError where it is something else."""
+    if not (out / MARK).exists():
+        return False
+    before = plain(out / MARK)
+    complete = before.pop("complete", False)
+    if before != mark:
+        differing = sorted(key for key in mark if before.get(key) != mark[key])
+        raise DatasetError(
+            f"{out}: holds what was extracted otherwise ({', '.join(differing)} differ); use another folder"
+        )
+    return bool(complete)
 
 
 def _found(out: Path) -> list[Path]:

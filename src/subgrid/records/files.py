@@ -51,9 +51,14 @@ def _reason(error: Exception, folder: Path) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
+def as_json(data: Any) -> str:
+    """Plain data as the text of a JSON file."""
+    return json.dumps(data, indent=1) + "\n"
+
+
 def write_json(path: Path, data: Any) -> None:
     """Write plain data as a JSON file, whole or not at all."""
-    write_whole(path, lambda aside: aside.write_text(json.dumps(data, indent=1) + "\n"))
+    write_whole(path, lambda aside: aside.write_text(as_json(data)))
 
 
 def parse_size(text: str | int) -> int:

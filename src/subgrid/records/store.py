@@ -6,7 +6,6 @@ put aside and moved. Names are relative, with forward slashes.
 """
 
 import fcntl
-import json
 import os
 import tempfile
 import uuid
@@ -19,7 +18,7 @@ from typing import Any, Protocol
 
 from subgrid.disk import sync
 from subgrid.errors import DatasetError, SettingsError, SubgridError
-from subgrid.records.files import PARTIAL, write_whole
+from subgrid.records.files import PARTIAL, as_json, write_whole
 from subgrid.records.scratch import own_folder, sweep
 from subgrid.source import locations
 from subgrid.source.locations import file_system, is_remote, shown, there_is
@@ -227,12 +226,11 @@ class RemoteStore:
             try:
                 system.makedirs(parent, exist_ok=True)
                 system.put_file(str(made), aside)
-                try:
+                with suppress(Exception):
                     system.mv(aside, path)
-                except Exception:
-                    if not system.exists(path):
-                        raise
-                    system.rm_file(path)  # not every file system moves over what is there
+                if system.exists(aside):  # not every file system moves over what is there; WebHDFS does not even say so
+                    if system.exists(path):
+                        system.rm_file(path)
                     system.mv(aside, path)
             except BaseException:
                 with suppress(Exception):
@@ -296,4 +294,4 @@ def refuse_processes(store: Store) -> None:
 
 def write_json(store: Store, name: str, data: Any) -> None:
     """Write plain data as a JSON file, whole or not at all."""
-    store.write(name, lambda aside: aside.write_text(json.dumps(data, indent=1) + "\n"))
+    store.write(name, lambda aside: aside.write_text(as_json(data)))

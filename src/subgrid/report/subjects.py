@@ -15,7 +15,7 @@ from subgrid.records.place import holds_dataset
 from subgrid.records.reader import Dataset
 from subgrid.schema.variable_sets import variable_set
 from subgrid.training import checkpoint
-from subgrid.training.folder import DATA, find_checkpoint, split_name
+from subgrid.training.folder import DATA, split_name
 
 Progress = Callable[[str, str], AbstractContextManager[Callable[[int, int], None]]]
 _STAGES = ("run", "prediction", "data", "source")
@@ -142,18 +142,16 @@ def _origin(folder: Path, manifest: PredictionManifest) -> Path | None:
 
 
 def _of_run(path: str, truth: str | None, aside: Path, progress: Progress) -> Subject:
-    place = find_checkpoint(path)
-    card = checkpoint.read_card(place)
-    run = place.parent.parent
-    data = truth or _data_of(run, _first_digest(card))
+    emulator, info = checkpoint.load_emulator(path)  # all of it at once: a training that goes on may take it away
+    run = info.path.parent.parent
+    data = truth or _data_of(run, _first_digest(info.card))
     split = "validation" if holds_dataset(data) else None
-    columns = open_columns(data, variable_set(card["variables"]), split)
+    columns = open_columns(data, variable_set(info.card["variables"]), split)
     beside = run.parent / "prediction"
     if (beside / MANIFEST).exists():
         manifest = read_prediction_manifest(beside)
-        if (manifest.checkpoint_digest, manifest.input_digest) == (checkpoint.identity(place), columns.digest):
+        if (manifest.checkpoint_digest, manifest.input_digest) == (info.digest, columns.digest):
             return Subject("", beside, data, split, run)
-    emulator, info = checkpoint.load_emulator(f"{run}@{place.name}")
     with progress(f"predict {run}", "columns") as report:
         predict(emulator, info, columns, aside, progress=report)
     return Subject("", aside, data, split, run)

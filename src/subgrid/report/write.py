@@ -46,7 +46,7 @@ def write_report(out: Path, arguments: Sequence[str], settings: ReportSettings, 
         KeyboardInterrupt, SystemExit: Ctrl-C or SIGTERM, after the figure under way.
     """
     refuse_foreign(out)
-    with locked(out, "writing a report into"):
+    with locked(out):
         return _write(out, arguments, settings, progress)
 
 

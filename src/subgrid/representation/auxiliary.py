@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from subgrid import __version__
+from subgrid.disk import LOCK
 from subgrid.errors import DatasetError, SettingsError
 from subgrid.netcdf import opened
 from subgrid.records.files import PARTIAL, write_whole
@@ -66,7 +67,7 @@ def refuse_other_folder(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise SettingsError(f"{out}: expected a folder, found a file; choose another name")
     found = {path.name for path in out.iterdir() if PARTIAL not in path.name} if out.exists() else set()
-    if strangers := sorted(found - set(FILES)):
+    if strangers := sorted(found - {*FILES, LOCK}):
         raise SettingsError(
             f"{out}: expected a new folder, or one with {', '.join(FILES)} and nothing else, found "
             f"{', '.join(strangers[:5])}; choose another one"

@@ -109,7 +109,7 @@ class Workshop:
         crew = Crew(jobs)
         _refuse_foreign(self.out)
         self.rows(), self.lines()  # what cannot be is refused before anything is written
-        with locked(self.out, "running the study of"), _terminated():
+        with locked(self.out), _terminated():
             (self.out / "runs").mkdir(exist_ok=True)
             if retry:
                 ledger.drop_failed(self.out)
@@ -168,11 +168,11 @@ def _wait_for(place: Path, crew: Crew, say: Say) -> None:
     told = False
     while True:
         try:
-            with locked(place, "training into"):
+            with locked(place):
                 return
         except SettingsError:
             if not told:
-                say(f"{place}: waiting for a process that is training there")
+                say(f"{place}: waiting for a process that is at work there")
             told = True
             crew.pause(_WAIT_SECONDS)
 

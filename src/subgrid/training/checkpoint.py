@@ -243,7 +243,8 @@ def load_weights(network: torch.nn.Module, weights: Mapping[str, Tensor], where:
     network.load_state_dict(dict(weights))
 
 
-def _read_emulator(path: Path) -> tuple[Path, dict[str, Any], dict[str, Tensor]]:
+def read_network(path: Path) -> tuple[Path, dict[str, Any], dict[str, Tensor]]:
+    """A checkpoint's folder, card and weights; raises DatasetError when they are damaged."""
     card = read_card(path)
     return path, card, _read_tensors(path / "model.safetensors", card)
 
@@ -255,7 +256,7 @@ def load_emulator(run: str | Path, device: str | torch.device = "cpu") -> tuple[
         DatasetError: there is no such checkpoint, or it is damaged.
         SettingsError: a name that is no name.
     """
-    path, card, weights = folder.followed(run, _read_emulator)
+    path, card, weights = folder.followed(run, read_network)
     table = Table.from_json(card["statistics"])
     grid = grid_from_json(card["grid"])
     emulator = build_emulator(emulator_settings(card["recipe"]), table, grid)

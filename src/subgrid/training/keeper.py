@@ -76,9 +76,9 @@ class Keeper:
         """A fresh run, from fresh weights or from those of the run ``init``."""
         self.processes.first(lambda: _undo(self.out, (), 0))
         if init:
-            path = folder.find_checkpoint(init)
-            self.learner.start_from(checkpoint.read_weights(path), str(path))
-            self.card |= {"init": str(init), "provenance": self._with_those_of(checkpoint.read_card(path))}
+            path, card, weights = folder.followed(init, checkpoint.read_network)
+            self.learner.start_from(weights, str(path))
+            self.card |= {"init": str(init), "provenance": self._with_those_of(card)}
         return Place()
 
     def _with_those_of(self, earlier: Mapping[str, Any]) -> dict[str, Any]:

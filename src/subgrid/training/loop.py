@@ -97,7 +97,7 @@ def _train(
 
     def enter() -> tuple[str | None, str]:
         _refuse_foreign(out)
-        stack.enter_context(locked(out, "training into"))
+        stack.enter_context(locked(out))
         latest = folder.read_pointer(out, "latest")
         if latest:
             _refuse_other(out, latest, recipe, sources)

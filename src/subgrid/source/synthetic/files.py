@@ -139,7 +139,7 @@ def write_climate(
     grid = read_grid_file(settings.grid) if settings.grid else fibonacci_grid(settings.columns)
     try:
         _refuse_strangers(out)
-        with locked(out, "writing steps into"):
+        with locked(out):
             _claim(out, settings, grid)
             run = _Run(out, settings, World.make(grid, settings.seed))
             for index in range(len(times)):

@@ -39,6 +39,13 @@ def test_a_folder_is_for_one_process_until_it_ends_however_it_ends(tmp_path: Pat
         pass
 
 
+def test_a_folder_that_cannot_be_written_into_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (Path("/proc/nothing"), tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(SettingsError, match=rf"^{folder}: cannot be written into \("), locked(folder):
+            pass
+
+
 def test_a_folder_that_was_made_for_nothing_goes_again(tmp_path: Path) -> None:
     with contextlib.suppress(KeyboardInterrupt), locked(tmp_path / "new"):
         raise KeyboardInterrupt
@@ -53,6 +60,9 @@ def test_a_folder_that_was_made_for_nothing_goes_again(tmp_path: Path) -> None:
 def test_readers_share_a_folder_and_keep_writers_out(tmp_path: Path) -> None:
     with unchanged(tmp_path):
         assert os.listdir(tmp_path) == [], "nobody has ever written here"
+    for nothing in (tmp_path / "gone", Path(__file__)):
+        with unchanged(nothing):
+            pass
     with locked(tmp_path), pytest.raises(SettingsError, match="at work in this folder"), unchanged(tmp_path):
         pass
     busy = pytest.raises(SettingsError, match="at work in this folder")

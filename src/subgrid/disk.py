@@ -44,11 +44,10 @@ def sync(path: Path) -> None:
 def locked(folder: Path) -> Iterator[None]:
     """Keep other processes from writing into a folder. It is made where there is none, and goes again if nothing came.
 
-    Raises SettingsError where another process is at work there.
+    Raises SettingsError where another process is at work there, or nothing can be written.
     """
     made = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / LOCK, "ab") as file:
+    with _lock_of(folder) as file:
         if not taken(file) or not os.fstat(file.fileno()).st_nlink:
             raise _busy(folder)
         try:
@@ -60,6 +59,16 @@ def locked(folder: Path) -> Iterator[None]:
                     folder.rmdir()
 
 
+def _lock_of(folder: Path) -> IO[bytes]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return open(folder / LOCK, "ab")
+    except OSError as error:
+        raise SettingsError(
+            f"{folder}: cannot be written into ({error.strerror}); choose another folder, or make room or rights there"
+        ) from error
+
+
 @contextmanager
 def unchanged(folder: Path) -> Iterator[None]:
     """Keep others from writing into a folder that is read, by what ``locked`` left there; nothing is written.
@@ -67,7 +76,7 @@ def unchanged(folder: Path) -> Iterator[None]:
     Raises SettingsError where another process is at work there.
     """
     with ExitStack() as stack:
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, NotADirectoryError):
             if not taken(stack.enter_context(open(folder / LOCK, "rb")), shared=True):
                 raise _busy(folder)
         yield

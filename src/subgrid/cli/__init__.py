@@ -84,6 +84,9 @@ def _answer() -> int:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has left; nothing to tell
         return 1
-    except (OSError, MemoryError) as error:
+    except OSError as error:
+        terminal.fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error))
+        return 1
+    except MemoryError as error:
         terminal.fail(str(error) or "there is not enough memory")
         return 1

@@ -154,6 +154,8 @@ def write_climate(
 
 
 def _refuse_strangers(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise DatasetError(f"{out}: expected a folder to write steps into, found a file")
     found = {item.name for item in out.iterdir() if item.suffix != _ASIDE} - {LOCK} if out.exists() else set()
     if found and SETTINGS_FILE not in found:
         raise DatasetError(f"{out}: is not empty and holds no {SETTINGS_FILE}; choose another folder")

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +23,7 @@ from subgrid.records.group import GroupJob
 from subgrid.records.ledger import done_groups
 from subgrid.records.manifest import read_manifest
 from subgrid.records.plan import Part
-from subgrid.records.store import LocalStore, as_store
+from subgrid.records.store import LocalStore, Store, as_store
 from subgrid.records.workers import Meter
 
 Ready = Callable[..., Prepared]
@@ -62,6 +64,24 @@ def test_a_job_is_small_and_makes_its_group_anywhere(
     assert done_groups(tmp_path, prepared.blueprint.groups) == [job.group]
     name = "shards/training-00000.tfrecord"
     assert (tmp_path / name).read_bytes() == (built / name).read_bytes()
+
+
+def test_the_threads_of_a_worker_read_the_blueprint_once(
+    ready: Ready, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared, read, seen = ready(), module.read_blueprint, []
+    prepared.blueprint.lay(tmp_path)
+
+    def slow(store: Store) -> Any:
+        seen.append(store)
+        time.sleep(0.2)
+        return read(store)
+
+    monkeypatch.setattr(module, "read_blueprint", slow)
+    sent = [Sent.of(job_of(prepared, tmp_path, number), LocalStore(tmp_path)) for number in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(Sent.make, sent)) == [48, 48, 48, 48]
+    assert len(seen) == 1
 
 
 def test_a_worker_that_finds_another_build_refuses(ready: Ready, tmp_path: Path) -> None:

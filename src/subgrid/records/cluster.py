@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from subgrid.errors import DatasetError, MissingExtraError, SubgridError
@@ -41,6 +42,8 @@ _LOOK = 5.0
 
 _AHEAD = 2
 """Groups sent for every thread of the cluster: jobs carry names of steps, and a plan may have thousands of groups."""
+
+_reading = Lock()
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,8 @@ class Sent:
             return type(error)(str(error))
 
     def _make(self) -> int:
-        blueprint = _blueprint(self.store, self.build)
+        with _reading:  # the threads of a worker read it once, not each a plan of 100 MB
+            blueprint = _blueprint(self.store, self.build)
         job = GroupJob(self.store, blueprint, self.source, self.group, self.files, self.skip_bad, self.listed)
         build_groups([job])
         return job.rows

@@ -1,6 +1,7 @@
 """A shard appears whole or not at all, whatever stops its writer."""
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -204,3 +205,23 @@ def test_what_a_killed_writer_left_is_removed_and_a_living_ones_stays(tmp_path: 
     remove_partials(path)
     assert sorted(item.name for item in tmp_path.iterdir()) == [".b.tfrecord.partial-1", "a.tfrecord"]
     assert path.read_bytes() == rows_of(5).tobytes()
+
+
+@pytest.mark.usefixtures("way")
+def test_a_shard_that_a_twin_sweeps_before_it_is_locked_is_made_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two builders of one part: what one has just created looks to the other like what a killed one left."""
+    path, files, lock, swept = tmp_path / "a.tfrecord", open_files(), fcntl.flock, []
+
+    def late(file: int, how: int) -> None:
+        if not swept:
+            swept.append(file)
+            remove_partials(path)
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with ShardWriter(path, 10, STRIDE) as writer:
+        writer.put(np.arange(10), rows_of(10))
+        writer.finish()
+    assert swept and path.read_bytes() == rows_of(10).tobytes() and open_files() == files

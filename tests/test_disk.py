@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from subgrid.disk import locked, sync, taken, unchanged
+from subgrid.disk import locked, reserve, sync, taken, unchanged
 from subgrid.errors import SettingsError
 
 HOLDS = """
@@ -110,3 +110,15 @@ def test_files_and_folders_are_synced_by_their_own_handles(tmp_path: Path, monke
     assert seen == [str(tmp_path / "a"), str(tmp_path)]
     with pytest.raises(FileNotFoundError):
         sync(tmp_path / "gone")
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["Linux", "macOS"])
+def test_a_file_has_its_length_and_on_linux_its_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    if not known:
+        monkeypatch.delattr(os, "posix_fallocate")
+    with open(tmp_path / "file", "wb") as file:
+        reserve(file.fileno(), 1 << 20)
+    state = (tmp_path / "file").stat()
+    assert state.st_size == 1 << 20 and (state.st_blocks * 512 >= 1 << 20) == known

@@ -1,4 +1,4 @@
-"""What the kernel gives beyond reading and writing: locks, which fall with their process, and waiting for the disk."""
+"""What the kernel gives beyond reading and writing: locks that fall with their process, room, waiting for the disk."""
 
 import errno
 import fcntl
@@ -29,6 +29,17 @@ def taken(file: IO[bytes], shared: bool = False) -> bool:
         if error.errno not in _NO_LOCKS:
             raise
     return True
+
+
+def reserve(file: int, size: int) -> None:
+    """Give an open file so many bytes of the disk, so that a full one is told now and not through a mapping.
+
+    Where the system cannot (macOS), it only gets the length.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+    else:
+        os.truncate(file, size)
 
 
 def sync(path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, field_validator
 
-from subgrid.errors import SettingsError
+from subgrid.errors import SettingsError, UsageError
 from subgrid.model.registry import ModelSettings
 from subgrid.records.draws import Draw
 from subgrid.records.files import parse_size
@@ -201,7 +201,7 @@ def _parse(read: _Tree, overrides: Sequence[str], where: str) -> Recipe:
         name, equals, value = override.partition("=")
         place = f"--set {without_secrets(override)}"
         if not equals or not name:
-            raise SettingsError(f"{place}: expected KEY=VALUE, as in training.rows=100000")
+            raise UsageError(f"{place}: expected KEY=VALUE, as in training.rows=100000")
         places[name] = place
         _put(tree, name.split("."), read_yaml(value, place), place)
     for name, text in texts(tree):

@@ -128,13 +128,19 @@ def test_a_segment_that_its_time_limit_ended_is_75_and_goes_on(subgrid, work: Pa
         ("ensemble", "out", "one", "--weights", "a=b"),
         ("ensemble", "out", "one", "--by", "kind"),
         ("weights", "--new", "--from", "data"),
+        ("build", "one", "two", "--plan-only"),
+        ("build", "one", "two", "--plan", "plan.json", "--plan-only", "--dry-run"),
+        ("run", "WORK/recipe.yaml", "--set", "seed"),
+        ("score", "WORK/prediction", "WORK/data", "--out", "scores.txt"),
+        ("publish", "WORK/data", "out", "--licence", "mine"),
+        ("publish", "WORK/data", "out", "--kaggle", "me"),
     ],
 )
 def test_words_that_mean_nothing_are_wrong_usage(
-    subgrid, words: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    subgrid, words: tuple[object, ...], work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    answer = subgrid(*words)
+    answer = subgrid(*(str(word).replace("WORK", str(work)) for word in words))
     assert (answer.code, answer.out) == (2, "") and answer.err.startswith("error: ")
     assert list(tmp_path.iterdir()) == []
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from servers import web_server
+
 STUDY = """
 recipe: recipe.yaml
 seeds: [0]
@@ -34,6 +36,14 @@ def test_a_dry_run_lists_the_runs_and_writes_nothing(subgrid, file: Path, work: 
     assert (found["rows_left"], found["seconds_left"], len(found["runs"])) == (64, None, 2)
     assert found["runs"][1]["overrides"]["training.loss"] == "mse" and found["runs"][1]["state"] == "to do"
     assert not (tmp_path / "out").exists()
+
+
+def test_data_may_be_at_a_url(subgrid, file: Path, work: Path, tmp_path: Path) -> None:
+    with web_server(work, lambda path: "") as url:
+        answer = subgrid("study", file, "--data", f"{url}data", "--out", tmp_path / "out", "--dry-run")
+        (tmp_path / "study.yaml").write_text(f"data: [{url}data]\n{STUDY}")
+        told = subgrid("study", file, "--out", tmp_path / "out", "--dry-run")
+    assert answer.code == told.code == 0 and answer.out == told.out
 
 
 @pytest.mark.parametrize("command", ["run", "study"])

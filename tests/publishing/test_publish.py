@@ -17,6 +17,8 @@ from subgrid.prediction.store import StoredPrediction
 from subgrid.publishing.publish import PublishSettings, publish
 from subgrid.records.bucket import Fetching
 from subgrid.records.cache import Cache
+from subgrid.records.manifest import read_manifest
+from subgrid.records.merge import merge
 from subgrid.records.reader import Dataset
 from subgrid.records.verify import verify
 
@@ -155,7 +157,11 @@ def test_links_of_former_times_are_replaced_by_files_for_kaggle(data: Path, tmp_
     assert (sent.files, sent.copied) == (2, 0) and not shard.is_symlink()  # it, and the client's file
 
 
-def test_sets_in_an_object_store(data: Path, memory: Any) -> None:
+def test_sets_in_an_object_store_can_be_fetched_and_joined_again(data: Path, memory: Any, tmp_path: Path) -> None:
     found = publish(data, URL, PublishSettings(sets=2))
     assert [one.label for one in found] == [f"{URL}/1-of-2", f"{URL}/2-of-2"]
     assert memory.exists("/published/data/2-of-2/dataset.json")
+    memory.get("/published/data", str(tmp_path / "back"), recursive=True)
+    joined = merge(tmp_path / "joined", [tmp_path / "back" / f"{number}-of-2" for number in (2, 1)])
+    assert joined is not None and joined.digest == read_manifest(data).digest
+    assert verify(tmp_path / "joined") == []

@@ -105,6 +105,8 @@ def build(
         wanted = Wanted(Choice(start, end, stride), drawn)
         running = Running(Part.parse(part), workers, skip_bad, scratch=scratch, scheduler=scheduler)
         parse_split(validation)
+    if plan_only and (dry_run or plan is None):
+        raise UsageError("--plan-only writes the file of --plan and nothing else: name one, and leave out --dry-run")
     found = find_blocks(source, variables, normalised)
     if found is None:
         ready = prepare(Location(source), settings, wanted, validation=validation, grid=grid, plan=plan)

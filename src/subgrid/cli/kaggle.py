@@ -57,7 +57,7 @@ def submit(
 
 def weights(
     out: Annotated[Path | None, typer.Argument(help="A csv file of columns and weights.")] = None,
-    from_: Annotated[Path | None, typer.Option("--from", metavar="DATASET", help="Weights of the old form, from the "
+    from_: Annotated[str | None, typer.Option("--from", metavar="DATASET", help="Weights of the old form, from the "
                                                "training split of a data set.")] = None,
     new: Annotated[bool, typer.Option("--new", help="The new weights, 0 and 1.")] = False,
     compare: Annotated[str | None, typer.Option(metavar="FILE", help="A sample submission, or a file of "
@@ -71,6 +71,7 @@ def weights(
     from subgrid.prediction.weights import compare_weights, make_weights, read_weights, write_weights
     from subgrid.records.reader import Dataset
     from subgrid.schema.variable_sets import variable_set
+    from subgrid.source.urls import shown
 
     if from_ is not None and new:
         raise UsageError("give --from DATASET or --new, not both")
@@ -81,7 +82,7 @@ def weights(
     made = make_weights(variables, table, new)
     others = read_weights(compare, variables) if compare is not None else None
     if out is not None:
-        origin = f"from the training statistics of {from_}" if table is not None else f"{'new' if new else 'old'}"
+        origin = "new" if new else f"from the training statistics of {shown(from_)}" if from_ is not None else "old"
         write_weights(out, made, variables, origin)
         print(f"{out}: {int((made != 0).sum())} weights and {int((made == 0).sum())} zeros")
     if others is not None:

@@ -15,9 +15,7 @@ def register(app: typer.Typer) -> None:
 
 def study(
     file: Annotated[Path, typer.Argument(help="A YAML file: recipe, data, seeds, factors, grid.")],
-    data: Annotated[
-        list[Path] | None, typer.Option(help="Folder of a data set, instead of the file's; may be repeated.")
-    ] = None,
+    data: Annotated[list[str] | None, typer.Option(help="A data set, instead of the file's; may be repeated.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the study, instead of the file's.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and how long they are.")] = False,
     summary: Annotated[bool, typer.Option("--summary", help="Only say what was found so far.")] = False,
@@ -39,12 +37,12 @@ def study(
     terminal.refuse_several("study")
     settings, runs = load_study(file)
     listed = [settings.data] if isinstance(settings.data, str) else settings.data or []
-    folders = data or [Path(folder) for folder in listed]
+    places = data or listed
     place = out or settings.out
-    if not folders or not place:
-        missing = "out" if folders else "data"
+    if not places or not place:
+        missing = "out" if places else "data"
         raise SettingsError(f"{file}: {missing} is missing; add it there or give --{missing}")
-    workshop = Workshop(settings, runs, [Dataset.open(folder) for folder in folders], Path(place), terminal.say)
+    workshop = Workshop(settings, runs, [Dataset.open(one) for one in places], Path(place), terminal.say)
     if dry_run:
         _list(workshop, jobs, json)
         return

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from subgrid.errors import SettingsError
+from subgrid.errors import SettingsError, UsageError
 from subgrid.evaluation.blocks import BLOCK_DAYS
 from subgrid.evaluation.dataset import as_dataset, fields_json, write_dataset
 from subgrid.evaluation.evaluation import Evaluation, interval_json
@@ -117,9 +117,9 @@ def compare(one: Scored, other: Scored) -> dict[str, Any]:
 
 
 def refuse_other_file(path: Path) -> None:
-    """Raise SettingsError for a name that ``save`` cannot write, and for a file that holds no scores."""
+    """Raise UsageError for a name that ``save`` cannot write, SettingsError for a file that holds no scores."""
     if path.suffix not in _ENDINGS:
-        raise SettingsError(f"--out {path}: expected a name that ends in {' or '.join(_ENDINGS)}")
+        raise UsageError(f"--out {path}: expected a name that ends in {' or '.join(_ENDINGS)}")
     if path.exists() and not _holds_scores(path):
         raise SettingsError(f"--out {path}: is there and holds no scores; choose another name")
 

@@ -1,7 +1,7 @@
 """A prediction on disk: a folder of equal-length records like a data set's, and ``prediction.json``, written last.
 
     prediction.json                   names the shards; whoever is killed leaves the old prediction or the new one
-    shards/prediction-00000.tfrecord  numbered on behind those of the prediction that is replaced
+    shards/prediction-00000.tfrecord  under other numbers than those of the prediction that is replaced
 
 Each row holds ``row``, ``column``, ``time``, ``prediction`` (float64, physical units: the network's own values),
 ``rule`` (float64: what the cloud-water rule gives for ptend_q0002 at levels 12-26) and, from a network with that head,

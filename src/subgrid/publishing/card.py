@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from subgrid import __version__
-from subgrid.errors import SettingsError
+from subgrid.errors import UsageError
 from subgrid.prediction.store import PredictionManifest
 from subgrid.publishing.contents import Bundle
 from subgrid.records.manifest import Manifest
@@ -39,11 +39,11 @@ def licence_of(bundle: Bundle, wanted: str | None) -> str:
     Apache only where all of them are made up; ClimSim's where one is not, or where a run or prediction of former times
     does not say what it was made from.
 
-    Raises SettingsError for another one.
+    Raises UsageError for another one.
     """
     if wanted is not None:
         if wanted.lower() not in _LICENCES:
-            raise SettingsError(f"--licence {wanted}: expected {' or '.join(_LICENCES)}")
+            raise UsageError(f"--licence {wanted}: expected {' or '.join(_LICENCES)}")
         return wanted.lower()
     found = _provenance(bundle)
     return MADE_UP if found and all(one.made_up for one in found) else REAL
@@ -147,9 +147,9 @@ def _facts(facts: dict[str, Any]) -> list[str]:
 
 
 def kaggle_metadata(identity: str, title: str, licence: str) -> bytes:
-    """dataset-metadata.json for the ``kaggle`` client; raises SettingsError for an identity that is not OWNER/SLUG."""
+    """dataset-metadata.json for the ``kaggle`` client; raises UsageError for an identity that is not OWNER/SLUG."""
     if not re.fullmatch(r"[A-Za-z0-9-]+/[a-z0-9][a-z0-9-]{4,48}[a-z0-9]", identity):
-        raise SettingsError(
+        raise UsageError(
             f"--kaggle {identity}: expected OWNER/SLUG, with a slug of 6 to 50 small letters, digits and hyphens"
         )
     title = (title if len(title) >= _SHORTEST_TITLE else f"{title} data")[:LONGEST_TITLE]

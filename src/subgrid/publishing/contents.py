@@ -10,7 +10,7 @@ import google_crc32c
 from subgrid.errors import DatasetError
 from subgrid.prediction.store import MANIFEST as PREDICTION
 from subgrid.prediction.store import PredictionManifest, read_prediction_manifest, shard_name
-from subgrid.records.blueprint import BUILD_FILE, GRID_FILE, PARTS, PLAN_FILE, SHARDS
+from subgrid.records.blueprint import BUILD_FILE, GRID_FILE, PARTS, PLAN_FILE, SHARDS, SOURCE_FILE
 from subgrid.records.build import STATISTICS_FILE
 from subgrid.records.files import as_json
 from subgrid.records.ledger import Shard
@@ -94,10 +94,10 @@ def bundle(path: Path) -> Bundle:
 
 def _dataset(path: Path) -> Bundle:
     manifest = read_manifest(path)
-    small = [name for name in (BUILD_FILE, PLAN_FILE) if (path / name).exists()] + [GRID_FILE, STATISTICS_FILE]
+    of_build = [name for name in (BUILD_FILE, PLAN_FILE, SOURCE_FILE) if (path / name).exists()]
     parts = sorted(f"{PARTS}/{item.name}" for item in (path / PARTS).glob("[!.]*.json"))
     shards = _shards(path, manifest.shards)
-    names = [*small, *parts, *shards, DATASET]
+    names = [*of_build, GRID_FILE, STATISTICS_FILE, *parts, *shards, DATASET]
     return Bundle("data set", path, _present(path, names), shards, manifest)
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from subgrid.disk import reserve
 from subgrid.errors import SubgridError
 
 _LOCK = ".lock"
@@ -112,7 +113,7 @@ class Cache:
             file = open(aside, "w+b")  # noqa: SIM115 - the caller holds it
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.posix_fallocate(file.fileno(), 0, size)
+                reserve(file.fileno(), size)
             except BaseException:
                 file.close()
                 aside.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from types import TracebackType
 
 import numpy as np
 
-from subgrid.disk import sync
+from subgrid.disk import reserve, sync
 from subgrid.errors import SubgridError
 from subgrid.records.files import PARTIAL
 from subgrid.records.framing import crc32c
@@ -56,7 +56,7 @@ class ShardWriter:
         with self._room():
             self._file = _locked_file(self._partial)
             if mapped:
-                os.posix_fallocate(self._file, 0, self.size)
+                reserve(self._file, self.size)
         if mapped:
             self._map = mmap.mmap(self._file, self.size)
             self._bytes = np.frombuffer(self._map, dtype=np.uint8)
